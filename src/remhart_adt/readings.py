@@ -97,7 +97,7 @@ class ReadingBatch:
 
     `points` names the measurement points that occur; `point` (n,) int32 indexes it. `time_us` (n,) int64 is the source
     time. `values` (n, len(CHANNELS)) float64, NaN = not measured. `quality` (n,) int8 of `Quality`. `sequence` (n,)
-    int64, `index` (n,) int32 and `enqueued_us` (n,) int64 say which event of the partition and which place in its array.
+    int64, `index` (n,) int32 and `enqueued_us` (n,) int64 say which event of the partition, and the place in its array.
     """
 
     points: tuple[str, ...]
