@@ -1,0 +1,57 @@
+"""What the checker is given and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Case", "Verdict"]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Where the evidence of one run lies.
+
+    `hub_log` and `journal` are written by the stand-ins, `checkpoints` and `dead_letter` by the daemon; `ledger` is the
+    daemon's report; `secrets` are the texts that no file in `scan` may hold; `sent` is the producers' own count.
+    """
+
+    endpoint: str
+    hub_log: Path
+    journal: Path
+    checkpoints: Path
+    dead_letter: Path
+    graph_before: Path
+    ledger: Mapping[str, Any]
+    sent: int
+    scan: tuple[Path, ...] = ()
+    secrets: tuple[str, ...] = ()
+    mapping: Path | None = None
+    models_dir: Path | None = None
+
+
+@dataclass(slots=True)
+class Verdict:
+    """One invariant: whether it holds, how much was looked at, and the first few violations in words."""
+
+    name: str
+    looked_at: int = 0
+    violations: list[str] = field(default_factory=list)
+    count: int = 0
+
+    @property
+    def holds(self) -> bool:
+        """True when something was looked at and nothing was wrong: an empty check proves nothing."""
+        return self.looked_at > 0 and self.count == 0
+
+    def fail(self, text: str) -> None:
+        """Count one violation; the first twenty are kept in words."""
+        self.count += 1
+        if len(self.violations) < 20:
+            self.violations.append(text)
+
+    def to_json(self) -> dict[str, Any]:
+        """For the report."""
+        return {"holds": self.holds, "looked_at": self.looked_at, "count": self.count, "violations": self.violations}
