@@ -38,9 +38,13 @@ def check_checkpoints(history: Iterable[CommitRecord]) -> Verdict:
         before = last.get(record.partition)
         if before is not None:
             if record.sequence < before.sequence:
-                verdict.fail(f"partition {record.partition}: checkpoint went from {before.sequence} to {record.sequence}")
+                verdict.fail(
+                    f"partition {record.partition}: checkpoint went from {before.sequence} to {record.sequence}"
+                )
             for name, value in before.ledger.items():
                 if isinstance(value, int) and record.ledger.get(name, 0) < value:
-                    verdict.fail(f"partition {record.partition}: counter {name} went from {value} to {record.ledger.get(name)}")
+                    verdict.fail(
+                        f"partition {record.partition}: counter {name} went from {value} to {record.ledger.get(name)}"
+                    )
         last[record.partition] = record
     return verdict
