@@ -1,0 +1,188 @@
+"""`remhart-adt local`: the stand-ins for Azure Digital Twins and Event Hubs on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Annotated, Any, Final
+
+import typer
+
+from remhart_adt.cli.common import noun_app
+from remhart_adt.errors import ConfigError, LocalServerError
+
+__all__ = ["app"]
+
+app = noun_app("Start the local stand-ins: ADT server and Event Hub.")
+
+MEMORY: Final = ":memory:"
+KEY_ENV: Final = "REMHART_LOCAL_EVENTHUB_KEY"
+_READY_SECONDS: Final = 30.0
+_STOP_SECONDS: Final = 10.0
+
+PortOption = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0 = any free one.")]
+HostOption = Annotated[
+    str, typer.Option("--host", help="Address to listen on. Anything but loopback opens it to the network.")
+]
+PartitionsOption = Annotated[int, typer.Option("--partitions", min=1, max=1024, help="Number of partitions.")]
+NameOption = Annotated[str, typer.Option("--name", help="Name of the event hub.")]
+
+
+@app.command()
+def adt(
+    port: PortOption = 0,
+    data: Annotated[str, typer.Option("--data", metavar="FILE|:memory:", help="Where twins are kept.")] = MEMORY,
+    host: HostOption = "127.0.0.1",
+    journal: Annotated[
+        Path | None, typer.Option("--journal", metavar="FILE", help="Append every request to this NDJSON file.")
+    ] = None,
+) -> None:
+    """Serve the Azure Digital Twins API from SQLite until SIGTERM or Ctrl-C.
+
+    When ready, one line of JSON on standard output says the endpoint.
+    """
+    from remhart_adt.local.adt import serve
+
+    serve(data=data if data == MEMORY else Path(data), host=host, port=port, journal=journal)
+
+
+@app.command()
+def eventhub(
+    port: PortOption = 0,
+    data: Annotated[str, typer.Option("--data", metavar="DIR|:memory:", help="Where events are kept.")] = MEMORY,
+    partitions: PartitionsOption = 4,
+    name: NameOption = "telemetry",
+    host: HostOption = "127.0.0.1",
+    retention_mb: Annotated[
+        int | None,
+        typer.Option(
+            "--retention-mb", min=1, help="Keep at least this much of each partition. Default: 1024 on disk, 128 else."
+        ),
+    ] = None,
+    fsync: Annotated[
+        bool, typer.Option("--fsync", help="Flush the disk before acknowledging: events survive a power cut, too.")
+    ] = False,
+) -> None:
+    """Serve one event hub to the official Event Hubs clients until SIGTERM or Ctrl-C.
+
+    When ready, one line of JSON on standard output holds the connection string. REMHART_LOCAL_EVENTHUB_KEY sets the
+    shared access key (default: the well-known one of emulators).
+    """
+    from remhart_adt.local.eventhub import DEFAULT_KEY, main
+
+    main(
+        data=data,
+        name=name,
+        partitions=partitions,
+        host=host,
+        port=port,
+        key=os.environ.get(KEY_ENV) or DEFAULT_KEY,
+        retention_bytes=None if retention_mb is None else retention_mb * 1024 * 1024,
+        fsync=fsync,
+    )
+
+
+@app.command()
+def up(
+    data: Annotated[
+        str, typer.Option("--data", metavar="DIR|:memory:", help="Where twins and events are kept.")
+    ] = MEMORY,
+    adt_port: Annotated[int, typer.Option("--adt-port", min=0, max=65535, help="Port of the ADT server; 0 = any.")] = 0,
+    eventhub_port: Annotated[
+        int, typer.Option("--eventhub-port", min=0, max=65535, help="Port of the Event Hub; 0 = any.")
+    ] = 0,
+    partitions: PartitionsOption = 4,
+    name: NameOption = "telemetry",
+) -> None:
+    """Start both stand-ins as processes of their own; Ctrl-C or SIGTERM stops both.
+
+    When both are ready, one line of JSON on standard output holds the endpoint and the connection string.
+    """
+    folder = None if data == MEMORY else Path(data)
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder} is not a folder", where="--data", remedy="Name a folder, or :memory:")
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    adt_data = MEMORY if folder is None else str(folder / "adt.sqlite")
+    hub_data = MEMORY if folder is None else str(folder / "eventhub")
+    hub_args = ["--port", str(eventhub_port), "--data", hub_data, "--partitions", str(partitions), "--name", name]
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    children: dict[str, subprocess.Popen[str]] = {}
+    try:
+        children["adt"] = _start("adt", ["--port", str(adt_port), "--data", adt_data])
+        children["eventhub"] = _start("eventhub", hub_args)
+        ready = {noun: _ready(noun, child, stop) for noun, child in children.items()}
+        if not stop.is_set():
+            sys.stdout.write(json.dumps({**ready["adt"], **ready["eventhub"], **ready}) + "\n")
+            sys.stdout.flush()
+        _watch(children, stop)
+    finally:
+        _stop(list(children.values()))
+
+
+def _start(noun: str, arguments: Sequence[str]) -> subprocess.Popen[str]:
+    # A session of its own: Ctrl-C reaches this process only, which then stops both children in order.
+    return subprocess.Popen(
+        [sys.executable, "-m", "remhart_adt.cli.app", "local", noun, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def _ready(noun: str, child: subprocess.Popen[str], stop: threading.Event) -> dict[str, Any]:
+    """The ready line of a child, {} when asked to stop meanwhile; LocalServerError when it ends or stays silent."""
+    stream = child.stdout
+    assert stream is not None
+    deadline = time.monotonic() + _READY_SECONDS
+    with selectors.DefaultSelector() as selector:
+        selector.register(stream, selectors.EVENT_READ)
+        while not stop.is_set() and time.monotonic() < deadline:
+            if selector.select(timeout=0.2):
+                line = stream.readline()
+                if not line:
+                    break
+                ready: dict[str, Any] = json.loads(line)
+                threading.Thread(target=_drain, args=(stream,), daemon=True).start()
+                return ready
+    if stop.is_set():
+        return {}
+    raise LocalServerError(f"local {noun} did not become ready", remedy="Its own message stands above")
+
+
+def _drain(stream: IO[str]) -> None:
+    # Whatever a child still prints is read, or it would block on a full pipe one day.
+    for _ in stream:
+        pass
+
+
+def _watch(children: dict[str, subprocess.Popen[str]], stop: threading.Event) -> None:
+    while not stop.wait(0.2):
+        for noun, child in children.items():
+            if child.poll() is not None:
+                raise LocalServerError(f"local {noun} ended by itself with exit code {child.returncode}")
+
+
+def _stop(children: Sequence[subprocess.Popen[str]]) -> None:
+    for child in children:
+        if child.poll() is None:
+            child.send_signal(signal.SIGTERM)
+    for child in children:
+        try:
+            child.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+        if child.stdout is not None:
+            child.stdout.close()
