@@ -2,8 +2,8 @@
 its voltage level; none copies a published test network.
 
 They differ on purpose, so that a model trained on some can be judged on another: `suburb` (400 kVA, cable, homes, EV,
-PV), `village` (160 kVA, long overhead spans, heat pumps), `arcade` (630 kVA, shops and offices, 60 Hz 120/208 V),
-`workshop` (250 kVA, motors, 60 Hz 127/220 V), `terrace` (630 kVA, short thick cables, flats, much EV and PV).
+PV), `village` (100 kVA, long overhead spans, heat pumps), `arcade` (500 kVA, shops and offices, 60 Hz 120/208 V),
+`workshop` (200 kVA, motors, 60 Hz 127/220 V), `terrace` (400 kVA, short thick cables, flats, much EV and PV).
 """
 
 from __future__ import annotations
@@ -109,38 +109,38 @@ def _suburb() -> FeederSpec:
     d.bank("cap1", "t1", 12.5, 4, 110)
     d.breaker("cb1", "t1", 250)
     d.line("l11", "cb1", _AL150, 0.110, rated_a=200)
-    d.meter("m01", "l11", _CU50, 0.015, 80, residential=(9, 8, 8), ev=(3.5, 0, 3.5))
-    d.line("l12", "l11", _AL95, 0.090, rated_a=100)
-    d.meter("m02", "l12", _CU16, 0.012, 63, residential=(6, 7, 6))
-    d.meter("m03", "l12", _CU16, 0.018, 63, residential=(6, 5, 6), ev=(0, 3.5, 0))
+    d.meter("m01", "l11", _CU50, 0.015, 100, residential=(14, 9, 10), ev=(3.5, 0, 3.5))
+    d.line("l12", "l11", _AL95, 0.090, rated_a=125)
+    d.meter("m02", "l12", _CU16, 0.012, 63, residential=(8, 6, 9))
+    d.meter("m03", "l12", _CU16, 0.018, 63, residential=(9, 5, 6), ev=(0, 3.5, 0))
     d.line("l13", "l12", _AL95, 0.080)
     d.meter("m04", "l13", _CU16, 0.020, 63, residential=(5, 5, 6))
     d.breaker("cb2", "t1", 250)
     d.line("l21", "cb2", _AL150, 0.140, rated_a=200)
-    d.meter("m05", "l21", _CU50, 0.015, 80, residential=(7, 8, 9), heat_pump=3)
+    d.meter("m05", "l21", _CU50, 0.015, 100, residential=(8, 10, 13), heat_pump=3)
     d.line("l22", "l21", _AL95, 0.070, rated_a=125)
-    d.meter("m06", "l22", _CU16, 0.015, 63, residential=(6, 6, 5))
+    d.meter("m06", "l22", _CU16, 0.015, 63, residential=(6, 7, 9))
     d.solar("pv1", "l22", _CU16, 0.015, 63, (8, 8, 8))
     d.line("l23", "l22", _AL95, 0.060)
-    d.meter("m07", "l23", _CU16, 0.015, 63, residential=(5, 6, 5), ev=(3.5, 0, 0))
+    d.meter("m07", "l23", _CU16, 0.015, 63, residential=(5, 6, 8), ev=(3.5, 0, 0))
     d.breaker("cb3", "t1", 250)
     d.line("l31", "cb3", _AL150, 0.100, rated_a=200)
-    d.meter("m08", "l31", _CU50, 0.020, 100, commercial=13)
+    d.meter("m08", "l31", _CU50, 0.020, 125, commercial=17)
     d.line("l32", "l31", _AL95, 0.080, rated_a=125)
-    d.meter("m09", "l32", _CU16, 0.015, 63, residential=(6, 5, 6), heat_pump=2)
+    d.meter("m09", "l32", _CU16, 0.015, 63, residential=(6, 9, 6), heat_pump=2)
     d.meter("m10", "l32", _CU16, 0.020, 63, residential=(5, 6, 6))
     d.meter("m11", "l32", _CU16, 0.060, 40, lighting=2.5)
     d.solar("pv2", "l31", _CU16, 0.020, 63, (9, 9, 9))
     d.breaker("cb4", "t1", 160)
     d.line("l41", "cb4", _AL95, 0.060, rated_a=140)
-    d.meter("m12", "l41", _CU50, 0.015, 80, residential=(8, 7, 8))
-    d.meter("m13", "l41", _CU50, 0.025, 80, ev=7.0, commercial=4)
+    d.meter("m12", "l41", _CU50, 0.015, 80, residential=(12, 9, 10))
+    d.meter("m13", "l41", _CU50, 0.025, 100, ev=9.0, commercial=(7, 5, 5))
     return d.finish(
         "A suburban cable feeder with homes, charging points and photovoltaics",
         50.0,
         230.0,
         Site(48.14, 11.58, 1.0, 9.5, 9.5, "Lindenweg 1"),
-        Source("suburb-substation", 11.0, 1.005, 250, 200),
+        Source("suburb-substation", 11.0, 1.005, 250, 200, 1.0, (0, 1)),
         Transformer("suburb-t1", 400, 0.4, 4.0, 4600, 610, tap=1),
     )
 
@@ -149,8 +149,8 @@ def _village() -> FeederSpec:
     d = _Draft("village")
     d.breaker("cb1", "t1", 160)
     d.line("l11", "cb1", _ABC95, 0.180, rated_a=150)
-    d.meter("m01", "l11", _ABC25, 0.025, 50, residential=(3, 4, 3), heat_pump=(1, 1, 1))
-    d.meter("m02", "l11", _ABC25, 0.030, 50, residential=(3, 3, 4))
+    d.meter("m01", "l11", _ABC25, 0.025, 50, residential=(5, 4, 4), heat_pump=(1, 1, 1))
+    d.meter("m02", "l11", _ABC25, 0.030, 50, residential=(5, 3, 4))
     d.line("l12", "l11", _ABC95, 0.170, rated_a=100)
     d.meter("m03", "l12", _ABC25, 0.020, 50, residential=(3, 2.5, 3), heat_pump=(1, 1, 1))
     d.meter("m04", "l12", _ABC25, 0.030, 50, motor=3)
@@ -171,8 +171,8 @@ def _village() -> FeederSpec:
         50.0,
         230.0,
         Site(45.75, 21.23, 2.0, 11.0, 11.0, "Strada Morii 4"),
-        Source("village-substation", 20.0, 1.005, 120, 90),
-        Transformer("village-t1", 160, 0.4, 4.0, 2350, 375, tap=1),
+        Source("village-substation", 20.0, 1.0, 120, 90, 0.8, (1, 2)),
+        Transformer("village-t1", 100, 0.4, 4.0, 1750, 320, tap=1),
     )
 
 
@@ -195,8 +195,8 @@ def _arcade() -> FeederSpec:
         60.0,
         120.0,
         Site(33.75, -84.39, -5.0, 17.0, 9.5, "100 Market Street"),
-        Source("arcade-substation", 12.47, 1.01, 300, 260),
-        Transformer("arcade-t1", 630, 0.208, 4.5, 6800, 1050, tap=1),
+        Source("arcade-substation", 12.47, 1.005, 300, 260, 1.5, (2, 0)),
+        Transformer("arcade-t1", 500, 0.208, 4.5, 5500, 880, tap=1),
     )
 
 
@@ -205,7 +205,7 @@ def _workshop() -> FeederSpec:
     d.bank("cap1", "t1", 12.5, 5, 260)
     d.breaker("cb1", "t1", 320)
     d.line("l11", "cb1", _CU120, 0.060, rated_a=320)
-    d.meter("m01", "l11", _CU50, 0.015, 190, motor=14)
+    d.meter("m01", "l11", _CU50, 0.015, 190, motor=13)
     d.meter("m02", "l11", _CU50, 0.020, 160, motor=8, lighting=(1, 1.5, 1))
     d.line("l12", "l11", _CU120, 0.050, rated_a=200)
     d.meter("m03", "l12", _CU50, 0.010, 125, motor=6, commercial=(2, 1.5, 2))
@@ -213,7 +213,7 @@ def _workshop() -> FeederSpec:
     d.breaker("cb2", "t1", 320)
     d.line("l21", "cb2", _CU120, 0.080, rated_a=320)
     d.meter("m05", "l21", _CU50, 0.015, 125, motor=7, heat_pump=2)
-    d.meter("m06", "l21", _CU50, 0.015, 100, residential=(4, 5, 5))
+    d.meter("m06", "l21", _CU50, 0.015, 100, residential=(7, 4, 5))
     d.line("l22", "l21", _CU120, 0.070, rated_a=200)
     d.meter("m07", "l22", _CU50, 0.010, 100, residential=(4, 4, 5), ev=(0, 3, 0))
     d.meter("m08", "l22", _CU50, 0.020, 100, residential=(5, 4, 4))
@@ -223,8 +223,8 @@ def _workshop() -> FeederSpec:
         60.0,
         127.0,
         Site(-23.55, -46.63, -3.0, 19.5, -3.5, "Rua das Oficinas 20"),
-        Source("workshop-substation", 13.8, 1.005, 180, 150),
-        Transformer("workshop-t1", 250, 0.22, 4.0, 3250, 480, tap=1),
+        Source("workshop-substation", 13.8, 1.005, 180, 150, 0.5, (0, 1)),
+        Transformer("workshop-t1", 200, 0.22, 4.0, 2750, 430, tap=1),
     )
 
 
@@ -247,8 +247,8 @@ def _terrace() -> FeederSpec:
         50.0,
         230.0,
         Site(52.09, 5.12, 1.0, 10.5, 7.5, "Gracht 12"),
-        Source("terrace-substation", 10.0, 1.0, 200, 160),
-        Transformer("terrace-t1", 630, 0.4, 4.0, 6500, 860, tap=1),
+        Source("terrace-substation", 10.0, 1.0, 200, 160, 1.2, (1, 2)),
+        Transformer("terrace-t1", 400, 0.4, 4.0, 4600, 610, tap=1),
     )
 
 

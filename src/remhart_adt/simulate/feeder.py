@@ -53,7 +53,7 @@ class Solution:
     """What T steps look like at P points, without any meter error.
 
     `v`, `i` (T, P, 3) complex volts line to neutral and amperes towards the load; `line_loss_w`, `transformer_loss_w`,
-    `source_w`, `source_var` (T,): losses and the power that enters at the medium-voltage bus; `transformer_va` (T,):
+    `source_w`, `source_var` (T,): losses and the power into the transformer; `transformer_va` (T,):
     apparent power out of the transformer, sqrt of the mean square of its phases times three; `converged` (T,) bool;
     `alive` (P, 3) bool: which phases have a closed path to the source.
     """
@@ -193,7 +193,13 @@ class Feeder:
                 f"kv={spec.nominal_v / 1000} kw=1 kvar=1 model=4 cvrwatts={model.watts} cvrvars={model.vars} "
                 f"vminpu={_U_LOW} vlowpu={_U_LOW} vmaxpu={_U_HIGH} daily=s{j}",
             )
-        monitors = [("source", "vsource.source", 1), ("hv", "transformer.t", 1), ("m0", "transformer.t", 2)]
+        if source.unbalance_mva > 0:
+            a, b = source.unbalance_phases
+            self._command(
+                f"new load.background phases=1 bus1=mv.{a + 1}.{b + 1} kv={source.kv} model=2 "
+                f"kw={source.unbalance_mva * 950} kvar={source.unbalance_mva * 312}"
+            )
+        monitors = [("hv", "transformer.t", 1), ("m0", "transformer.t", 2)]
         monitors += [(f"m{k}", f"line.e{k}", 2) for k in range(1, len(self.element_ids))]
         for name, element, terminal in monitors:
             self._command(f"new monitor.{name} element={element} terminal={terminal} mode=0 vipolar=no")
@@ -368,7 +374,7 @@ class Feeder:
         self._command(f"set mode=daily stepsize=1h number={n} hour=0 sec=0")
         circuit.Solution.Solve()
         raw = {}
-        for name in ("source", "hv", *(f"m{k}" for k in range(len(self.element_ids)))):
+        for name in ("hv", *(f"m{k}" for k in range(len(self.element_ids)))):
             circuit.Monitors.Name = name
             raw[name] = _phasors(circuit.Monitors.AsMatrix(), n, self.spec.name)
         v = np.stack([raw[f"m{k}"][0] for k in range(len(self.element_ids))], axis=1)
@@ -380,15 +386,14 @@ class Feeder:
         loss = self._r_self * square + self._r_mutual * (np.abs(i.sum(axis=2)) ** 2 - square)
         out = (v[:, 0] * i[:, 0].conj()).sum(axis=1)
         into = (raw["hv"][0] * raw["hv"][1].conj()).sum(axis=1)
-        source = -(raw["source"][0] * raw["source"][1].conj()).sum(axis=1)
         p = self._point_element
         return Solution(
             v=v[:, p],
             i=i[:, p],
             line_loss_w=loss.sum(axis=1),
             transformer_loss_w=(into - out).real,
-            source_w=source.real,
-            source_var=source.imag,
+            source_w=into.real,
+            source_var=into.imag,
             transformer_va=np.sqrt(3 * (np.abs(v[:, 0] * i[:, 0]) ** 2).sum(axis=1)),
             converged=self._converged(kw, kvar, v, i),
             alive=alive[p],

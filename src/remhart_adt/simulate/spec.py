@@ -79,13 +79,19 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The medium-voltage infeed: rated line-to-line kV, usual p.u., short-circuit power (MVA) of three and one phase."""
+    """The medium-voltage infeed: rated line-to-line kV, usual p.u., fault power of three and one phase (MVA).
+
+    `unbalance_mva` is what other customers draw between two phases of the same medium-voltage bus: it gives the feeder
+    the background unbalance that every real one has.
+    """
 
     id: str
     kv: float
     pu: float
     mva_sc3: float
     mva_sc1: float
+    unbalance_mva: float = 0.0
+    unbalance_phases: tuple[int, int] = (0, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +187,7 @@ class UserSpec:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where the feeder stands: `zone_h` is its civil time, `mean_temp` and `temp_swing` (July minus mean) its climate."""
+    """Where the feeder stands: `zone_h` its civil time, `mean_temp` and `temp_swing` (July minus mean) its climate."""
 
     latitude: float
     longitude: float
