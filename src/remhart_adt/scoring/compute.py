@@ -1,0 +1,326 @@
+"""Fills the feature table for the readings of one window step: vectorised over readings, float64 inside, float32 out.
+
+No reduction across readings and no BLAS call: a row's bits do not depend on the rows computed beside it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from remhart_adt.readings import CHANNEL_INDEX
+from remhart_adt.scoring.features import FEATURES, INDEX, SLOT_NAMES
+from remhart_adt.scoring.history import slot_features
+from remhart_adt.scoring.windows import RAW, SLACK, SLOT_US, Step, Windows
+
+__all__ = ["compute", "point_table"]
+
+F64 = NDArray[np.float64]
+_C: Final = CHANNEL_INDEX
+_NEAR: Final = 16
+_ELECTRICAL: Final = slice(_C["v_a"], _C["freq"] + 1)
+_SQRT3: Final = float(np.sqrt(3.0))
+# Order of the columns `slot_features` reads, then the rest of the twin's constants.
+_POINT_COLUMNS: Final = 15
+
+
+def point_table(windows: Windows) -> F64:
+    """Constants of every window row as columns, (rows, 15): Vn, In, oil rise, R, n, oil minutes, UTC offset, hz,
+    is transformer, hot-spot rise, m, winding minutes, bank step (var), bank steps, and a spare NaN."""
+    nan = float("nan")
+    return np.array(
+        [
+            (
+                info.nominal_v_ln, nan if info.rated_a is None else info.rated_a, info.thermal.oil_rise,
+                info.thermal.loss_ratio, info.thermal.n, info.thermal.oil_minutes, info.utc_offset_min, info.hz,
+                info.kind == "transformer", info.thermal.hot_spot_rise, info.thermal.m, info.thermal.winding_minutes,
+                nan if info.bank_step_var is None else info.bank_step_var,
+                nan if info.bank_steps is None else info.bank_steps, nan,
+            )
+            for info in windows.infos
+        ],
+        np.float64,
+    ).reshape(-1, _POINT_COLUMNS)  # fmt: skip
+
+
+def compute(windows: Windows, step: Step, points: F64, quality: NDArray[np.int8]) -> NDArray[np.float32]:
+    """Every feature of the step's readings, (m, len(FEATURES)) float32.
+
+    `points` is `point_table(windows)`; `quality` (m,) of the same readings.
+    """
+    out = np.full((len(step.row), len(FEATURES)), np.nan)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        twin = points[step.row]
+        _twin(out, twin)
+        _slots(out, windows, step, points)
+        now = windows.raw[step.row, step.pos].astype(np.float64)
+        _voltage(out, now, twin)
+        _current(out, now, twin)
+        _power(out, now, twin)
+        _window(out, windows, step, twin, quality)
+        _heat(out, now, twin)
+        _residual(out)
+        single = out.astype(np.float32)
+    single[~np.isfinite(single)] = np.nan
+    return single
+
+
+def _set(out: F64, **columns: Any) -> None:
+    for name, column in columns.items():
+        out[:, INDEX[name]] = column
+
+
+def _phases(out: F64, name: str, columns: F64) -> None:
+    for i, x in enumerate("abc"):
+        out[:, INDEX[f"{name}_{x}"]] = columns[:, i]
+
+
+def _get(out: F64, name: str) -> F64:
+    return out[:, INDEX[name]]
+
+
+def _abc(out: F64, name: str) -> F64:
+    return np.stack([out[:, INDEX[f"{name}_{x}"]] for x in "abc"], axis=1)
+
+
+def _twin(out: F64, twin: F64) -> None:
+    base = 3 * twin[:, 0] * twin[:, 1]
+    _set(
+        out, base_voltage=twin[:, 0], base_current=twin[:, 1], base_power=base, nominal_hz=twin[:, 7],
+        is_transformer=twin[:, 8], oil_rise_rated=twin[:, 2], hot_spot_rise_rated=twin[:, 9], loss_ratio=twin[:, 3],
+        oil_exponent=twin[:, 4], winding_exponent=twin[:, 10], oil_minutes=twin[:, 5], winding_minutes=twin[:, 11],
+        bank_step=twin[:, 12] / base, bank_steps=twin[:, 13],
+    )  # fmt: skip
+
+
+def _slots(out: F64, windows: Windows, step: Step, points: F64) -> None:
+    """Quarter-hour features, from the cache where the running quarter hour is the cached one."""
+    windows.ensure_slot_cache(len(SLOT_NAMES))
+    fresh = windows.slot_cache_tag[step.row] != step.slot
+    first = INDEX[SLOT_NAMES[0]]
+    block = out[:, first : first + len(SLOT_NAMES)]
+    block[~fresh] = windows.slot_cache[step.row[~fresh]]
+    if not fresh.any():
+        return
+    row, slot = step.row[fresh], step.slot[fresh]
+    change = np.r_[True, (row[1:] != row[:-1]) | (slot[1:] != slot[:-1])]
+    row_u, slot_u = row[change], slot[change]
+    values = slot_features(windows, row_u, slot_u, points[row_u])
+    block[fresh] = values[np.cumsum(change) - 1]
+    last = np.r_[row_u[1:] != row_u[:-1], True]
+    windows.slot_cache[row_u[last]] = values[last]
+    windows.slot_cache_tag[row_u[last]] = slot_u[last]
+
+
+def _mean_min_max(x: F64) -> tuple[F64, F64, F64]:
+    """Mean, least and greatest of three phases, missing ones left out; NaN when all are missing."""
+    n = (~np.isnan(x)).sum(1)
+    total = np.where(np.isnan(x), 0.0, x)
+    mean = np.where(n > 0, (total[:, 0] + total[:, 1] + total[:, 2]) / np.maximum(n, 1), np.nan)
+    low = np.fmin(np.fmin(x[:, 0], x[:, 1]), x[:, 2])
+    high = np.fmax(np.fmax(x[:, 0], x[:, 1]), x[:, 2])
+    return mean, low, high
+
+
+def _largest_deviation(x: F64, mean: F64) -> F64:
+    away = np.abs(x - mean[:, None])
+    worst: F64 = np.fmax(np.fmax(away[:, 0], away[:, 1]), away[:, 2]) / mean
+    return worst
+
+
+def _unbalance(u: F64) -> F64:
+    """V2/V1 in % from three line-voltage magnitudes (IEC 61000-4-30 5.7.1); NaN when one is missing or all are 0."""
+    square = u * u
+    total = square[:, 0] + square[:, 1] + square[:, 2]
+    beta = (square[:, 0] ** 2 + square[:, 1] ** 2 + square[:, 2] ** 2) / (total * total)
+    root = np.sqrt(np.maximum(3 - 6 * beta, 0.0))
+    return 100 * np.sqrt(np.maximum((1 - root) / (1 + root), 0.0))
+
+
+def _voltage(out: F64, now: F64, twin: F64) -> None:
+    v = now[:, _C["v_a"] : _C["v_c"] + 1] / twin[:, :1]
+    mean, low, high = _mean_min_max(v)
+    _phases(out, "v", v)
+    line = now[:, _C["v_ab"] : _C["v_ca"] + 1] / (_SQRT3 * twin[:, :1])
+    # A line voltage of exactly 0 between phases that are both live was not recorded.
+    live = v >= 0.5
+    line[(line == 0) & live & live[:, [1, 2, 0]]] = np.nan
+    for i, name in enumerate(("v_ab", "v_bc", "v_ca")):
+        out[:, INDEX[name]] = line[:, i]
+    line_mean = (line[:, 0] + line[:, 1] + line[:, 2]) / 3
+    complete = ~np.isnan(v).any(1)
+    _set(
+        out, v_mean=mean, v_min=low, v_max=high, v_range=high - low, v_deviation=mean - 1,
+        v_unbalance_magnitude=_largest_deviation(v, mean), v_line_mean=line_mean, vuf_line=_unbalance(line),
+        v_line_excess=np.where(complete, line_mean - mean, np.nan), v_floor_unbalance=_unbalance(v),
+    )  # fmt: skip
+
+
+def _current(out: F64, now: F64, twin: F64) -> None:
+    i = now[:, _C["i_a"] : _C["i_c"] + 1] / twin[:, 1:2]
+    mean, low, high = _mean_min_max(i)
+    _phases(out, "i", i)
+    square = np.where(np.isnan(i), 0.0, i * i)
+    _set(
+        out, i_mean=mean, i_max=high, i_min=low, i_range=high - low,
+        i_unbalance=np.where(mean >= 0.05, _largest_deviation(i, mean), np.nan),
+        i_square=np.where(np.isnan(high), np.nan, square[:, 0] + square[:, 1] + square[:, 2]),
+        i_neutral=now[:, _C["i_n"]] / twin[:, 1],
+    )  # fmt: skip
+
+
+def _power(out: F64, now: F64, twin: F64) -> None:
+    base = (twin[:, 0] * twin[:, 1])[:, None]
+    p = now[:, _C["p_a"] : _C["p_c"] + 1] / base
+    q = now[:, _C["q_a"] : _C["q_c"] + 1] / base
+    s = _abc(out, "v") * _abc(out, "i")
+    p_mean, p_low, p_high = _mean_min_max(p)
+    q_mean, q_low, q_high = _mean_min_max(q)
+    p_total = p_mean * (~np.isnan(p)).sum(1) / 3
+    q_total = q_mean * (~np.isnan(q)).sum(1) / 3
+    s_total = np.sqrt(p_total * p_total + q_total * q_total)
+    _phases(out, "p", p)
+    _phases(out, "q", q)
+    _phases(out, "s", s)
+    _phases(out, "pf", np.where(s >= 0.01, np.clip(p / s, -1.0, 1.0), np.nan))
+    d = np.sqrt(np.maximum(s * s - p * p - q * q, 0.0))
+    s_sum = s[:, 0] + s[:, 1] + s[:, 2]
+    thd = now[:, _C["thdv_a"] : _C["thdi_c"] + 1]
+    _set(
+        out, f_deviation=now[:, _C["freq"]] / twin[:, 7] - 1, p_total=p_total, q_total=q_total, s_total=s_total,
+        pf_total=np.where(s_total >= 0.001, p_total / s_total, np.nan), p_range=p_high - p_low, q_range=q_high - q_low,
+        distortion=np.where(s_sum >= 0.03, (d[:, 0] + d[:, 1] + d[:, 2]) / s_sum, np.nan),
+        thdv_max=_mean_min_max(thd[:, :3])[2], thdi_max=_mean_min_max(thd[:, 3:])[2],
+    )  # fmt: skip
+
+
+def _window(out: F64, windows: Windows, step: Step, twin: F64, quality: NDArray[np.int8]) -> None:
+    ring = RAW + SLACK
+    back = np.arange(_NEAR - 1, -1, -1)
+    cell = (step.pos[:, None] - back) % ring
+    raw = windows.raw[step.row[:, None], cell].astype(np.float64)
+    time = windows.raw_us[step.row[:, None], cell]
+    there = back[None, :] < step.seen[:, None]
+    raw[~there] = np.nan
+    seconds = np.where(there, (time - step.time_us[:, None]) / 1e6, np.nan)  # 0 for this reading, negative before
+    # A ring cell holds an older reading beyond the point's own past only before the ring has filled: `there` says so.
+    v = raw[:, :, _C["v_a"] : _C["v_c"] + 1] / twin[:, None, :1]
+    i_max = np.fmax(np.fmax(raw[:, :, _C["i_a"]], raw[:, :, _C["i_b"]]), raw[:, :, _C["i_c"]]) / twin[:, 1:2]
+    base = (3 * twin[:, 0] * twin[:, 1])[:, None]
+    p = _sum_phases(raw, "p") / base
+    q = _sum_phases(raw, "q") / base
+    v_mean = _sum_phases(raw, "v") / np.maximum(
+        (~np.isnan(raw[:, :, _C["v_a"]])).astype(np.float64) + ~np.isnan(raw[:, :, _C["v_b"]])
+        + ~np.isnan(raw[:, :, _C["v_c"]]), 1.0) / twin[:, :1]  # fmt: skip
+    f = raw[:, :, _C["freq"]] / twin[:, 7:8] - 1
+    names = ("v_mean", "i_max", "p_total", "q_total", "f_deviation")
+    for name, x in zip(names, (v_mean, i_max, p, q, f), strict=True):
+        _stats(out, name, x, seconds)
+    _phases(out, "v_step", v[:, -1] - v[:, -2])
+    spread_high = np.fmax.reduce(v, axis=1)
+    _phases(out, "v_spread", spread_high - np.fmin.reduce(v, axis=1))
+    gaps = seconds[:, 1:] - seconds[:, :-1]
+    first = step.first
+    recent = seconds >= -300.0
+    load = _masked_mean(i_max * i_max, recent)
+    p_age = np.fmin.reduce(np.where(np.isnan(p), np.nan, -seconds), axis=1)
+    missing = np.isnan(raw[:, -1, _ELECTRICAL]).sum(1)
+    _set(
+        out, quality=quality, gap_s=np.where(first, np.nan, (step.time_us - np.where(first, 0, step.prev_us)) / 1e6),
+        gap_max_s=np.fmax.reduce(gaps, axis=1), window_span_s=-np.fmin.reduce(seconds, axis=1),
+        readings_seen=step.seen, missing_channels=missing, p_age_s=p_age,
+        quarter_age_s=(step.time_us - step.slot * SLOT_US) / 1e6, p_step=p[:, -1] - p[:, -2],
+        q_step=q[:, -1] - q[:, -2], load_5min=np.sqrt(load),
+        q_10min=_masked_mean(q, seconds >= -600.0), p_10min=_masked_mean(p, seconds >= -600.0),
+    )  # fmt: skip
+    _far(out, windows, step, twin)
+
+
+def _sum_phases(raw: F64, name: str) -> F64:
+    """Sum over measured phases along the window; NaN where none is measured."""
+    a, b, c = (raw[:, :, _C[f"{name}_{x}"]] for x in "abc")
+    total = np.where(np.isnan(a), 0.0, a) + np.where(np.isnan(b), 0.0, b) + np.where(np.isnan(c), 0.0, c)
+    return np.where(np.isnan(a) & np.isnan(b) & np.isnan(c), np.nan, total)
+
+
+def _masked_mean(x: F64, where: NDArray[np.bool_]) -> F64:
+    use = where & ~np.isnan(x)
+    n = use.sum(1)
+    return np.where(n > 0, np.where(use, x, 0.0).sum(1) / np.maximum(n, 1), np.nan)
+
+
+def _stats(out: F64, name: str, x: F64, seconds: F64) -> None:
+    have = ~np.isnan(x)
+    n = have.sum(1)
+    some = np.maximum(n, 1)
+    mean = np.where(have, x, 0.0).sum(1) / some
+    away = np.where(have, x - mean[:, None], 0.0)
+    minutes = np.where(have, seconds, 0.0) / 60.0
+    t_mean = minutes.sum(1) / some
+    t_away = np.where(have, minutes - t_mean[:, None], 0.0)
+    tt = (t_away * t_away).sum(1)
+    _set(
+        out,
+        **{
+            f"{name}_mean16": np.where(n > 0, mean, np.nan),
+            f"{name}_std16": np.where(n > 1, np.sqrt((away * away).sum(1) / some), np.nan),
+            f"{name}_min16": np.fmin.reduce(x, axis=1),
+            f"{name}_max16": np.fmax.reduce(x, axis=1),
+            f"{name}_slope16": np.where((n > 1) & (tt > 0), (t_away * away).sum(1) / np.where(tt > 0, tt, 1), np.nan),
+        },
+    )
+
+
+def _far(out: F64, windows: Windows, step: Step, twin: F64) -> None:
+    """Mean and deviation of the phase voltages over 128 readings, those in the normal band only, so that a sag that
+    has passed leaves no trace."""
+    back = np.arange(RAW - 1, -1, -1)
+    cell = (step.pos[:, None] - back) % (RAW + SLACK)
+    v = _far_voltage(windows, step.row, cell) / twin[:, None, :1]
+    use = (v >= 0.9) & (v <= 1.1) & (back[None, None, :] < step.seen[:, None, None])
+    n = use.sum(2)
+    some = np.maximum(n, 1)
+    mean = np.where(use, v, 0.0).sum(2) / some
+    away = np.where(use, v - mean[:, :, None], 0.0)
+    _phases(out, "v_mean128", np.where(n > 0, mean, np.nan))
+    _phases(out, "v_std128", np.where(n > 1, np.sqrt((away * away).sum(2) / some), np.nan))
+
+
+def _far_voltage(windows: Windows, row: NDArray[np.int64], cell: NDArray[np.int64]) -> F64:
+    """(m, 3, RAW) float64 in V."""
+    channels = np.arange(_C["v_a"], _C["v_c"] + 1)
+    return windows.raw[row[:, None, None], cell[:, None, :], channels[None, :, None]].astype(np.float64)
+
+
+def _heat(out: F64, now: F64, twin: F64) -> None:
+    oil, ambient = now[:, _C["oil_temp"]], now[:, _C["ambient_temp"]]
+    ambient = np.where((ambient >= -60) & (ambient <= 70), ambient, np.nan)
+    ambient = np.where(np.isnan(ambient), _get(out, "ambient_mean"), ambient)
+    good = (oil > -60) & (oil <= 160) & ~(oil < ambient - 15)
+    oil = np.where(good, oil, np.nan)
+    load = _get(out, "load_5min")
+    rated, ratio, n, hot, m = twin[:, 2], twin[:, 3], twin[:, 4], twin[:, 9], twin[:, 10]
+    ultimate = rated * np.exp(n * np.log((load * load * ratio + 1) / (ratio + 1)))
+    start = _get(out, "oil_rise_model")
+    start = np.where(np.isnan(start), ultimate, start)
+    age = _get(out, "quarter_age_s") / 60.0
+    model = ultimate + (start - ultimate) * np.exp(-age / twin[:, 5])
+    rise = np.where(np.isnan(oil) | np.isnan(ambient), model, oil - ambient)
+    winding = hot * np.exp(2 * m * np.log(np.maximum(load, 1e-9)))
+    surroundings = np.where(np.isnan(ambient), oil - model, ambient)
+    later = ultimate + (rise - ultimate) * np.exp(-60.0 / twin[:, 5])
+    _set(
+        out, ambient=ambient, oil=oil, oil_rise=rise, hot_spot_now=surroundings + rise + winding,
+        hot_spot_hold=surroundings + np.maximum(rise, later) + winding,
+    )  # fmt: skip
+
+
+def _residual(out: F64) -> None:
+    expected = _abc(out, "source_e") + _abc(out, "source_zp") * _abc(out, "p") + _abc(out, "source_zq") * _abc(out, "q")
+    residual = _abc(out, "v") - expected
+    mean, low, high = _mean_min_max(residual)
+    _phases(out, "residual", residual)
+    _phases(out, "residual_z", residual / _abc(out, "source_sigma"))
+    _set(out, residual_common=mean, residual_spread=high - low, residual_worst=np.fmax(np.abs(low), np.abs(high)))

@@ -1,0 +1,298 @@
+"""The engine: readings in, windows advanced, features filled once, every due model asked, reasons given.
+
+Rates go by source time: a model is due at every accepted reading, at the first accepted reading of a new minute of its
+point, or of a new quarter hour. Slots without a usable model answer once per quarter hour, with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from remhart_adt import log
+from remhart_adt.errors import ModelError
+from remhart_adt.ids import MODEL_BY_ID
+from remhart_adt.readings import CHANNELS, PHASES, Quality, ReadingBatch
+from remhart_adt.resources import models_dir as packaged_models
+from remhart_adt.scoring.compute import compute, point_table
+from remhart_adt.scoring.features import FEATURES, INDEX
+from remhart_adt.scoring.feeder import FEEDER_FEATURES, Missing, feeder_features
+from remhart_adt.scoring.manifest import Entry, read_manifest
+from remhart_adt.scoring.sessions import Model
+from remhart_adt.scoring.types import (
+    FeederInfo,
+    FeederScore,
+    ModelScores,
+    OutputSpec,
+    Scores,
+    Slot,
+    SlotState,
+    Status,
+    output_value,
+)
+from remhart_adt.scoring.windows import Windows
+
+__all__ = ["Engine", "Prepared"]
+
+_log = log.get(__name__)
+_NOT_INSTALLED: Final = "not installed"
+# Below this a phase counts as dead (IEEE 1159: interruption).
+_DEAD: Final = 0.1
+_PHASE_OF: Final = {f"{block}_{x.lower()}": x for block in ("v", "i", "p", "q", "thdv", "thdi") for x in PHASES}
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A batch after the windows took it in: what eligibility and models look at, for its accepted readings.
+
+    `index` (m,) into the batch, ascending; `features` (m, len(FEATURES)) float32; `absent` (m, channels) bool;
+    `phases` (m, 3) bool: metered phases of the point; `rated`, `bad`, `minute`, `quarter` (m,) bool; `seen` (m,) int64.
+    """
+
+    accepted: NDArray[np.bool_]
+    index: NDArray[np.int64]
+    features: NDArray[np.float32]
+    absent: NDArray[np.bool_]
+    phases: NDArray[np.bool_]
+    rated: NDArray[np.bool_]
+    bad: NDArray[np.bool_]
+    minute: NDArray[np.bool_]
+    quarter: NDArray[np.bool_]
+    seen: NDArray[np.int64]
+
+
+class Engine:
+    """The installed models. Holds no state of the stream: that is in `Windows`. One thread at a time."""
+
+    def __init__(self, models: Sequence[Model], problems: dict[str, str] | None = None) -> None:
+        """`problems` are slots that have an entry but no usable model, with the reason."""
+        self._models = {model.entry.id: model for model in models}
+        self._problems = dict(problems or {})
+        self._tables: dict[int, tuple[Windows, int, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]] = {}
+
+    @classmethod
+    def load(cls, models_dir: Path | None = None) -> Engine:
+        """Every model of the manifest that is sound; the others are quarantined with the reason.
+
+        Raises ModelError when there is no readable manifest at all.
+        """
+        folder = packaged_models() if models_dir is None else models_dir
+        manifest = read_manifest(folder)
+        models, problems = [], dict(manifest.problems)
+        for name, entry in manifest.entries.items():
+            try:
+                models.append(Model(entry, folder))
+            except ModelError as error:
+                problems[name] = error.what
+        for name, reason in problems.items():
+            _log.warning("model %s is out: %s", name, reason)
+        return cls(models, problems)
+
+    @property
+    def slots(self) -> dict[str, Slot]:
+        """All 16 slots in their fixed order."""
+        return {name: self._slot(name) for name in MODEL_BY_ID}
+
+    def _slot(self, name: str) -> Slot:
+        if name in self._problems:
+            return Slot(name, SlotState.QUARANTINED, self._problems[name])
+        model = self._models.get(name)
+        if model is None:
+            return Slot(name, SlotState.ABSENT, _NOT_INSTALLED)
+        entry = model.entry
+        specs = tuple(output.spec() for output in entry.outputs)
+        return Slot(name, SlotState.INSTALLED, "", entry.version, entry.scope, entry.rate, specs)
+
+    def entry(self, name: str) -> Entry | None:
+        """The manifest entry of an installed model."""
+        model = self._models.get(name)
+        return None if model is None or name in self._problems else model.entry
+
+    def process(self, windows: Windows, batch: ReadingBatch) -> Scores:
+        """Take a batch in and score it. The same readings give the same bits however they are cut into batches."""
+        prepared = self.prepare(windows, batch)
+        scores: dict[str, ModelScores] = {}
+        for name in MODEL_BY_ID:
+            model = self._models.get(name)
+            if model is not None and name not in self._problems:
+                if model.entry.scope == "feeder":
+                    continue
+                answer = self._score(model, prepared)
+            else:
+                answer = self._refuse(name, prepared)
+            if len(answer.rows):
+                scores[name] = answer
+        return Scores(prepared.accepted, scores)
+
+    def prepare(self, windows: Windows, batch: ReadingBatch) -> Prepared:
+        """Take a batch in and fill the feature table, without asking a model (training reads this too)."""
+        accepted = np.zeros(len(batch), bool)
+        parts: list[tuple[Any, ...]] = []
+        for step in windows.steps(batch):
+            points, phases, rated = self._points(windows)
+            quality = batch.quality[step.index]
+            features = compute(windows, step, points, quality)
+            accepted[step.index] = True
+            absent = np.isnan(windows.raw[step.row, step.pos])
+            parts.append(
+                (
+                    step.index, features, absent, phases[step.row], rated[step.row], quality == Quality.BAD,
+                    step.new_minute, step.new_quarter, step.seen,
+                )
+            )  # fmt: skip
+        if not parts:
+            none = np.zeros(0, bool)
+            return Prepared(
+                accepted, np.zeros(0, np.int64), np.zeros((0, len(FEATURES)), np.float32),
+                np.zeros((0, len(CHANNELS)), bool), np.zeros((0, 3), bool), none, none, none, none,
+                np.zeros(0, np.int64),
+            )  # fmt: skip
+        columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
+        order = np.argsort(columns[0], kind="stable")
+        return Prepared(accepted, *(column[order] for column in columns))
+
+    def _points(self, windows: Windows) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
+        """Constants, metered phases and "has a rating" of every row; kept until the windows' points change."""
+        held = self._tables.get(id(windows))
+        if held is None or held[0] is not windows or held[1] != windows.generation:
+            phases = np.array([[x in info.phases for x in PHASES] for info in windows.infos], bool).reshape(-1, 3)
+            rated = np.array([info.rated_a is not None for info in windows.infos], bool)
+            held = (windows, windows.generation, point_table(windows), phases, rated)
+            self._tables = {key: value for key, value in self._tables.items() if value[0] is not windows}
+            self._tables[id(windows)] = held
+        return held[2], held[3], held[4]
+
+    def _refuse(self, name: str, prepared: Prepared) -> ModelScores:
+        rows = prepared.index[prepared.quarter]
+        failed = name in self._problems
+        reason = self._problems.get(name, _NOT_INSTALLED)
+        status = np.full(len(rows), Status.FAILED if failed else Status.ABSTAINED, np.int8)
+        return ModelScores(name, rows, status, np.ones(len(rows), np.int32), ("", reason), {})
+
+    def _score(self, model: Model, prepared: Prepared) -> ModelScores:
+        entry = model.entry
+        due = {
+            "reading": np.ones(len(prepared.index), bool), "minute": prepared.minute, "quarter_hour": prepared.quarter,
+        }[entry.rate]  # fmt: skip
+        chosen = np.flatnonzero(due)
+        specs = tuple(output.spec() for output in entry.outputs)
+        reason, reasons = _eligibility(entry, prepared, chosen)
+        able = reason == 0
+        status = np.where(able, Status.OK, Status.ABSTAINED).astype(np.int8)
+        outputs = {spec.name: _blank(spec, len(chosen)) for spec in specs}
+        if able.any():
+            columns = np.array([INDEX[name] for name in entry.inputs])
+            try:
+                answer = model.run(prepared.features[chosen[able]][:, columns])
+            except ModelError as error:
+                self._problems[entry.id] = error.what
+                _log.error("model %s is out: %s", entry.id, error.what)
+                status[able] = Status.FAILED
+                reason[able] = len(reasons)
+                reasons = (*reasons, error.what)
+            else:
+                for name, column in answer.items():
+                    outputs[name][able] = column
+        return ModelScores(entry.id, prepared.index[chosen], status, reason, reasons, outputs, specs)
+
+    def feeder(self, windows: Sequence[Windows], feeder: FeederInfo, members: Sequence[str]) -> dict[str, FeederScore]:
+        """What the feeder models say of one feeder, by model id.
+
+        `windows` are all partitions of this process; `members` the points under the feeder's source. The answer is a
+        function of the readings taken in so far: no timer and no arrival order enters.
+        """
+        wanted = [m for name, m in self._models.items() if m.entry.scope == "feeder" and name not in self._problems]
+        if not wanted:
+            return {}
+        try:
+            end_us, features = feeder_features(windows, feeder, members)
+        except Missing as missing:
+            return {
+                model.entry.id: FeederScore(
+                    model.entry.id, feeder.feeder_id, missing.time_us, Status.ABSTAINED, missing.reason, {},
+                    missing.members,
+                )
+                for model in wanted
+            }  # fmt: skip
+        return {model.entry.id: self._score_feeder(model, feeder, end_us, features) for model in wanted}
+
+    def _score_feeder(
+        self, model: Model, feeder: FeederInfo, end_us: int, features: NDArray[np.float32]
+    ) -> FeederScore:
+        entry = model.entry
+        blank = FeederScore(entry.id, feeder.feeder_id, end_us, Status.OK, "", {})
+        names = list(FEEDER_FEATURES)
+        try:
+            answer = model.run(features[:, [names.index(name) for name in entry.inputs]])
+        except ModelError as error:
+            self._problems[entry.id] = error.what
+            _log.error("model %s is out: %s", entry.id, error.what)
+            return replace(blank, status=Status.FAILED, reason=error.what)
+        values = ((o.name, output_value(o.spec(), answer[o.name][0])) for o in entry.outputs)
+        return replace(blank, outputs={name: value for name, value in values if value is not None})
+
+
+def _blank(spec: OutputSpec, n: int) -> NDArray[Any]:
+    if spec.kind == "double":
+        return np.full(n, np.nan)
+    return np.zeros(n, bool) if spec.kind == "boolean" else np.full(n, -1, np.int64)
+
+
+def _eligibility(
+    entry: Entry, prepared: Prepared, chosen: NDArray[np.int64]
+) -> tuple[NDArray[np.int32], tuple[str, ...]]:
+    """For each chosen reading 0, or the index of the first reason why the model must abstain."""
+    needs, n = entry.needs, len(chosen)
+    reason = np.zeros(n, np.int32)
+    reasons = [""]
+
+    def fail(where: NDArray[np.bool_], text: str) -> None:
+        where = where & (reason == 0)
+        if where.any():
+            reason[where] = len(reasons)
+            reasons.append(text)
+
+    def fail_counted(have: NDArray[np.int64], least: int, what: str) -> None:
+        for count in np.unique(have[(have < least) & (reason == 0)]).tolist():
+            fail(have == count, f"cold start: {count} of {least} {what}")
+
+    fail(prepared.bad[chosen], "quality bad")
+    phases = prepared.phases[chosen]
+    fail(phases.sum(1) < needs.phases, f"needs {needs.phases} metered phases")
+    _fail_missing(needs.channels, prepared.absent[chosen], phases, fail)
+    if needs.rating:
+        fail(~prepared.rated[chosen], "no rated current")
+    if needs.energised:
+        with np.errstate(invalid="ignore"):
+            fail(prepared.features[chosen, INDEX["v_max"]] < _DEAD, "not energised")
+    fail_counted(prepared.seen[chosen], needs.readings, "readings")
+    if needs.quarters_of_day:
+        share = np.nan_to_num(prepared.features[chosen, INDEX["slots_day"]])
+        fail_counted(np.rint(share * 96).astype(np.int64), needs.quarters_of_day, "quarter hours")
+    if needs.quarters_of_line:
+        have = np.nan_to_num(prepared.features[chosen, INDEX["slots_line"]])
+        fail_counted(np.rint(have).astype(np.int64), needs.quarters_of_line, "quarter hours")
+    return reason, tuple(reasons)
+
+
+def _fail_missing(channels: Sequence[str], absent: NDArray[np.bool_], phases: NDArray[np.bool_], fail: Any) -> None:
+    """One reason per set of missing channels; a channel of a phase that is not metered is not missed."""
+    if not channels or not len(absent):
+        return
+    names = [channel.name for channel in CHANNELS]
+    missed = np.zeros((len(absent), len(channels)), bool)
+    for k, name in enumerate(channels):
+        missed[:, k] = absent[:, names.index(name)]
+        if name in _PHASE_OF:
+            missed[:, k] &= phases[:, PHASES.index(_PHASE_OF[name])]
+    if not missed.any():
+        return
+    code = (missed * (1 << np.arange(len(channels)))).sum(1)
+    for one in np.unique(code[code > 0]).tolist():
+        listed = ", ".join(name for k, name in enumerate(channels) if one >> k & 1)
+        fail(code == one, f"missing channel: {listed}")

@@ -1,0 +1,214 @@
+"""The feature table: every number a model may look at, with formula, unit, and the channels it needs.
+
+One table serves training and serving; `compute.py` fills it, a batch at a time. Per-unit (p.u.) is of the point's own
+nominal voltage Vn (line to neutral), rated current In, Sn = 3 Vn In and nominal frequency fn. A feature is NaN where a
+channel it needs is missing, and history features are NaN until there is enough history: nothing is made up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+__all__ = ["FEATURES", "INDEX", "LAGS_P", "LAGS_Q", "Feature", "markdown"]
+
+
+class Feature(NamedTuple):
+    """One row of the table. `needs` are channel names; `source` is where its past comes from: `twin` (declared),
+    `reading` (this instant), `last 16` or `last 128` raw readings, `quarter hours` (means of closed ones)."""
+
+    name: str
+    formula: str
+    unit: str
+    needs: tuple[str, ...]
+    source: str
+
+
+_V, _I = ("v_a", "v_b", "v_c"), ("i_a", "i_b", "i_c")
+_P, _Q = ("p_a", "p_b", "p_c"), ("q_a", "q_b", "q_c")
+_L = ("v_ab", "v_bc", "v_ca")
+
+# Quarter hours back from the running one. 93, 96 and 1 are yesterday's values of what is forecast at +1 h, +15 min and
+# +24 h; 669, 672 and 577 the same a week ago.
+LAGS_P: Final = (1, 2, 3, 4, 6, 8, 12, 24, 48, 92, 93, 95, 96, 97, 577, 669, 672)
+LAGS_Q: Final = (1, 2, 4, 96)
+
+
+def _each(names: str, formula: str, unit: str, needs: Sequence[str], source: str) -> Iterable[Feature]:
+    """One feature per phase: `_a`, `_b`, `_c`; `{x}` in the formula is the phase."""
+    for i, x in enumerate("abc"):
+        own = tuple(need for k, need in enumerate(needs) if k % 3 == i)
+        yield Feature(f"{names}_{x}", formula.format(x=x), unit, own, source)
+
+
+def _stats(name: str, what: str, unit: str, needs: tuple[str, ...]) -> Iterable[Feature]:
+    source = "last 16"
+    yield Feature(f"{name}_mean16", f"mean of {what}", unit, needs, source)
+    yield Feature(f"{name}_std16", f"population standard deviation of {what}", unit, needs, source)
+    yield Feature(f"{name}_min16", f"lowest {what}", unit, needs, source)
+    yield Feature(f"{name}_max16", f"highest {what}", unit, needs, source)
+    yield Feature(f"{name}_slope16", f"least-squares slope of {what} over true time", f"{unit}/min", needs, source)
+
+
+_TWIN: Final = (
+    Feature("base_voltage", "Vn", "V", (), "twin"),
+    Feature("base_current", "In", "A", (), "twin"),
+    Feature("base_power", "Sn = 3 Vn In", "VA", (), "twin"),
+    Feature("nominal_hz", "fn", "Hz", (), "twin"),
+    Feature("is_transformer", "1 when the metered equipment is a transformer", "-", (), "twin"),
+    Feature("oil_rise_rated", "top-oil rise over ambient at rated load (IEEE C57.91)", "K", (), "twin"),
+    Feature("hot_spot_rise_rated", "hot-spot rise over top oil at rated load (IEEE C57.91)", "K", (), "twin"),
+    Feature("loss_ratio", "R, load loss over no-load loss", "-", (), "twin"),
+    Feature("oil_exponent", "n of IEEE C57.91", "-", (), "twin"),
+    Feature("winding_exponent", "m of IEEE C57.91", "-", (), "twin"),
+    Feature("oil_minutes", "top-oil time constant", "min", (), "twin"),
+    Feature("winding_minutes", "winding time constant", "min", (), "twin"),
+    Feature("bank_step", "one capacitor step over Sn; NaN when not declared", "p.u.", (), "twin"),
+    Feature("bank_steps", "number of capacitor steps; NaN when not declared", "-", (), "twin"),
+)
+_SAMPLE: Final = (
+    Feature("quality", "0 good, 1 suspect, 2 bad", "-", (), "reading"),
+    Feature("gap_s", "time since the point's reading before; NaN for the first", "s", (), "reading"),
+    Feature("gap_max_s", "longest gap between neighbours", "s", (), "last 16"),
+    Feature("window_span_s", "time from the oldest to this reading", "s", (), "last 16"),
+    Feature("readings_seen", "readings in the window", "-", (), "last 128"),
+    Feature("missing_channels", "how many of the 13 channels V, I, P, Q, f are missing", "-", (), "reading"),
+    Feature("p_age_s", "age of the newest reading that has P", "s", _P, "last 16"),
+    Feature("quarter_age_s", "time since the running quarter hour began", "s", (), "reading"),
+)
+_VOLTAGE: Final = (
+    *_each("v", "V_{x} / Vn", "p.u.", _V, "reading"),
+    Feature("v_mean", "mean of the phases", "p.u.", _V, "reading"),
+    Feature("v_min", "lowest phase", "p.u.", _V, "reading"),
+    Feature("v_max", "highest phase", "p.u.", _V, "reading"),
+    Feature("v_range", "highest less lowest phase", "p.u.", _V, "reading"),
+    Feature("v_deviation", "mean of the phases less 1", "p.u.", _V, "reading"),
+    Feature("v_unbalance_magnitude", "largest deviation of a phase from the mean, over the mean", "-", _V, "reading"),
+    Feature("v_ab", "V_ab / (sqrt(3) Vn); 0 beside live phases is not recorded", "p.u.", ("v_ab",), "reading"),
+    Feature("v_bc", "V_bc / (sqrt(3) Vn)", "p.u.", ("v_bc",), "reading"),
+    Feature("v_ca", "V_ca / (sqrt(3) Vn)", "p.u.", ("v_ca",), "reading"),
+    Feature("v_line_mean", "mean of the line voltages", "p.u.", _L, "reading"),
+    Feature("vuf_line", "V2/V1 = sqrt((1-r)/(1+r)), r = sqrt(3-6b), b = sum U^4/(sum U^2)^2 (IEC 61000-4-30)", "%",
+            _L, "reading"),
+    Feature("v_line_excess", "mean line voltage less mean phase voltage: zero-sequence displacement", "p.u.",
+            (*_V, *_L), "reading"),
+    Feature("v_floor_unbalance", "V2/V1 if the phase magnitudes were line voltages (same formula)", "%", _V, "reading"),
+)  # fmt: skip
+_CURRENT: Final = (
+    *_each("i", "I_{x} / In", "p.u.", _I, "reading"),
+    Feature("i_mean", "mean of the phases", "p.u.", _I, "reading"),
+    Feature("i_max", "highest phase", "p.u.", _I, "reading"),
+    Feature("i_min", "lowest phase", "p.u.", _I, "reading"),
+    Feature("i_range", "highest less lowest phase", "p.u.", _I, "reading"),
+    Feature("i_unbalance", "largest deviation from the mean over the mean; NaN below 5 % of In", "-", _I, "reading"),
+    Feature("i_square", "sum of the squared phase currents", "p.u.", _I, "reading"),
+    Feature("i_neutral", "I_n / In", "p.u.", ("i_n",), "reading"),
+)
+_POWER: Final = (
+    Feature("f_deviation", "(f - fn) / fn", "p.u.", ("freq",), "reading"),
+    *_each("p", "P_{x} / (Vn In)", "p.u.", _P, "reading"),
+    *_each("q", "Q_{x} / (Vn In)", "p.u.", _Q, "reading"),
+    *_each("s", "V_{x} I_{x} / (Vn In)", "p.u.", (*_V, *_I), "reading"),
+    *_each("pf", "P_{x} / (V_{x} I_{x}), signed; NaN below 1 % of Vn In", "-", (*_P, *_V, *_I), "reading"),
+    Feature("p_total", "sum of P / Sn", "p.u.", _P, "reading"),
+    Feature("q_total", "sum of Q / Sn", "p.u.", _Q, "reading"),
+    Feature("s_total", "sqrt(P^2 + Q^2) of the totals", "p.u.", (*_P, *_Q), "reading"),
+    Feature("pf_total", "P / S of the totals, signed; NaN below 0.1 % of Sn", "-", (*_P, *_Q), "reading"),
+    Feature("p_range", "highest less lowest phase P", "p.u.", _P, "reading"),
+    Feature("q_range", "highest less lowest phase Q", "p.u.", _Q, "reading"),
+    Feature("distortion", "sqrt(max(0, S^2 - P^2 - Q^2)) / S summed over phases, S = V I (IEEE 1459)", "-",
+            (*_V, *_I, *_P, *_Q), "reading"),
+    Feature("thdv_max", "highest phase", "%", ("thdv_a", "thdv_b", "thdv_c"), "reading"),
+    Feature("thdi_max", "highest phase", "%", ("thdi_a", "thdi_b", "thdi_c"), "reading"),
+)  # fmt: skip
+_HEAT: Final = (
+    Feature("ambient", "ambient temperature, or its newest quarter-hour mean", "degC", ("ambient_temp",), "reading"),
+    Feature("oil", "top-oil temperature; readings above 160, or 15 K below ambient, are sensor faults", "degC",
+            ("oil_temp",), "reading"),
+    Feature("oil_rise", "top oil over ambient: measured, else the IEEE C57.91 model fed with 26 h of current", "K",
+            _I, "quarter hours"),
+    Feature("load_5min", "root mean square of the highest phase current over the last 5 minutes", "p.u.", _I,
+            "last 16"),
+    Feature("hot_spot_now", "ambient + oil_rise + H(load_5min), H = hot_spot_rise_rated K^(2m)", "degC", _I,
+            "quarter hours"),
+    Feature("hot_spot_hold", "highest hot spot of the next 60 min if load_5min stays (IEEE C57.91)", "degC", _I,
+            "quarter hours"),
+)  # fmt: skip
+_WINDOW: Final = (
+    *_stats("v_mean", "mean phase voltage", "p.u.", _V),
+    *_stats("i_max", "highest phase current", "p.u.", _I),
+    *_stats("p_total", "total P", "p.u.", _P),
+    *_stats("q_total", "total Q", "p.u.", _Q),
+    *_stats("f_deviation", "frequency deviation", "p.u.", ("freq",)),
+    *_each("v_step", "V_{x} less V_{x} of the reading before", "p.u.", _V, "last 16"),
+    *_each("v_spread", "highest less lowest V_{x}", "p.u.", _V, "last 16"),
+    Feature("p_step", "total P less that of the reading before", "p.u.", _P, "last 16"),
+    Feature("q_step", "total Q less that of the reading before", "p.u.", _Q, "last 16"),
+    Feature("q_10min", "mean total Q over the last 10 minutes", "p.u.", _Q, "last 16"),
+    Feature("p_10min", "mean total P over the last 10 minutes", "p.u.", _P, "last 16"),
+    *_each("v_mean128", "mean of V_{x}, readings within 0.9 to 1.1 p.u.", "p.u.", _V, "last 128"),
+    *_each("v_std128", "standard deviation of V_{x}, readings within 0.9 to 1.1 p.u.", "p.u.", _V, "last 128"),
+)
+_SLOTS: Final = (
+    *(Feature(f"p_lag{k}", f"total P, {k} quarter hours back", "p.u.", _P, "quarter hours") for k in LAGS_P),
+    *(Feature(f"q_lag{k}", f"total Q, {k} quarter hours back", "p.u.", _Q, "quarter hours") for k in LAGS_Q),
+    Feature("p_day_mean", "mean total P of the last 96", "p.u.", _P, "quarter hours"),
+    Feature("p_day_std", "standard deviation of total P of the last 96", "p.u.", _P, "quarter hours"),
+    Feature("p_day_max", "highest total P of the last 96", "p.u.", _P, "quarter hours"),
+    Feature("p_day_min", "lowest total P of the last 96", "p.u.", _P, "quarter hours"),
+    Feature("p_same_15min", "mean total P at +15 min over the last 7 days", "p.u.", _P, "quarter hours"),
+    Feature("p_same_1h", "mean total P at +1 h over the last 7 days", "p.u.", _P, "quarter hours"),
+    Feature("p_same_24h", "mean total P at +24 h over the last 7 days", "p.u.", _P, "quarter hours"),
+    Feature("p_over_yesterday", "last hour's mean total P less the same hour's yesterday", "p.u.", _P, "quarter hours"),
+    Feature("slots_day", "share of the last 96 that have P", "-", _P, "quarter hours"),
+    Feature("slots_line", "how many of the last 104 have V, P and Q within 0.9 to 1.1 p.u.", "-", (*_V, *_P, *_Q),
+            "quarter hours"),
+    Feature("load_next_yesterday", "highest r.m.s. current of the coming hour, yesterday", "p.u.", _I, "quarter hours"),
+    Feature("load_hour", "root mean square of the highest phase current over the last hour", "p.u.", _I,
+            "quarter hours"),
+    Feature("load_day_max", "highest quarter-hour r.m.s. current of the last 96", "p.u.", _I, "quarter hours"),
+    Feature("oil_rise_model", "IEEE C57.91 top-oil rise at the start of the running quarter hour", "K", _I,
+            "quarter hours"),
+    Feature("ambient_mean", "newest quarter-hour mean within 2 h", "degC", ("ambient_temp",), "quarter hours"),
+    *_each("v_lag1", "V_{x} of the last quarter hour", "p.u.", _V, "quarter hours"),
+    *_each("source_e", "E of V_{x} = E + zp P_{x} + zq Q_{x}, ridge fit over 26 h", "p.u.", (*_V, *_P, *_Q),
+           "quarter hours"),
+    *_each("source_zp", "zp of the same fit", "p.u.", (*_V, *_P, *_Q), "quarter hours"),
+    *_each("source_zq", "zq of the same fit", "p.u.", (*_V, *_P, *_Q), "quarter hours"),
+    *_each("source_sigma", "root mean square error of the same fit, at least 0.001", "p.u.", (*_V, *_P, *_Q),
+           "quarter hours"),
+    Feature("hour_sin", "sin of the local time of day", "-", (), "quarter hours"),
+    Feature("hour_cos", "cos of the local time of day", "-", (), "quarter hours"),
+    Feature("week_sin", "sin of the local time of week", "-", (), "quarter hours"),
+    Feature("week_cos", "cos of the local time of week", "-", (), "quarter hours"),
+    Feature("weekend", "1 on Saturday and Sunday, local", "-", (), "quarter hours"),
+)  # fmt: skip
+_RESIDUAL: Final = (
+    *_each("residual", "V_{x} less E + zp P_{x} + zq Q_{x}", "p.u.", (*_V, *_P, *_Q), "quarter hours"),
+    *_each("residual_z", "residual_{x} over source_sigma_{x}", "-", (*_V, *_P, *_Q), "quarter hours"),
+    Feature("residual_common", "mean of the residuals", "p.u.", (*_V, *_P, *_Q), "quarter hours"),
+    Feature("residual_spread", "highest less lowest residual", "p.u.", (*_V, *_P, *_Q), "quarter hours"),
+    Feature("residual_worst", "largest absolute residual", "p.u.", (*_V, *_P, *_Q), "quarter hours"),
+)
+
+FEATURES: Final = (
+    *_TWIN, *_SAMPLE, *_VOLTAGE, *_CURRENT, *_POWER, *_HEAT, *_WINDOW, *_SLOTS, *_RESIDUAL,
+)  # fmt: skip
+INDEX: Final = {feature.name: i for i, feature in enumerate(FEATURES)}
+SLOT_NAMES: Final = tuple(feature.name for feature in _SLOTS)
+
+
+def markdown() -> str:
+    """The table as `docs/features.md` holds it."""
+    head = (
+        "# Features\n\n"
+        f"{len(FEATURES)} features, generated from the table in `remhart_adt.scoring.features`.\n"
+        "Vn: nominal line-to-neutral voltage; In: rated current; Sn = 3 Vn In; fn: nominal frequency.\n"
+        "A feature is NaN where a channel it needs is missing or its history is too short.\n\n"
+        "| # | name | formula | unit | needs | source |\n|---|---|---|---|---|---|\n"
+    )
+    rows = (
+        f"| {i} | `{f.name}` | {f.formula} | {f.unit} | {', '.join(f.needs) or '-'} | {f.source} |"
+        for i, f in enumerate(FEATURES, 1)
+    )
+    return head + "\n".join(rows) + "\n"

@@ -1,0 +1,179 @@
+"""Features of closed quarter hours: lags, seasonal means, the source-impedance fit, the thermal state, the calendar.
+
+They depend on a point and its running quarter hour only, so they are computed once per quarter hour and cached.
+Reductions run along the last axis of a C-ordered array, one row at a time for numpy: the result of a row does not
+depend on how many rows came with it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from remhart_adt.scoring.features import LAGS_P, LAGS_Q, SLOT_NAMES
+from remhart_adt.scoring.windows import LONG_SLOTS, SHORT_COLUMNS, SHORT_SLOTS, SLACK
+
+if TYPE_CHECKING:
+    from remhart_adt.scoring.windows import Windows
+
+__all__ = ["slot_features"]
+
+F64 = NDArray[np.float64]
+_S: Final = {name: i for i, name in enumerate(SHORT_COLUMNS)}
+_DAY: Final = 96
+_WEEK: Final = 7 * _DAY
+_DAY_S: Final = 86_400.0
+# Share of a day that must be present before its statistics are used: an hour may be missing.
+_DAY_SHARE: Final = 92
+_FIT_SLOTS: Final = 8
+# Prior of the source-impedance fit: about 3 % drop at rated load, resistive; weight as of half a p.u.^2 of load
+# variation, so that a flat load keeps the prior and a varying one overrules it within hours.
+_PRIOR_P: Final = -0.03
+_PRIOR_Q: Final = -0.015
+_PRIOR_WEIGHT: Final = 0.5
+_SIGMA_FLOOR: Final = 0.001
+
+
+def slot_features(windows: Windows, row: NDArray[np.int64], slot: NDArray[np.int64], points: F64) -> F64:
+    """Features of `SLOT_NAMES` for pairs of window row and running quarter hour, (m, len(SLOT_NAMES)) float64.
+
+    `points` (m, 7 or more): Vn, In, oil rise, R, n, oil minutes, UTC offset in minutes, of each pair's point.
+    """
+    vn, current, oil_rise, ratio, exponent, oil_minutes, utc = (points[:, i] for i in range(7))
+    columns: dict[str, F64] = {}
+    back = np.arange(1, SHORT_SLOTS + 1)
+    short = _gather(windows.short, windows.short_tag, row, slot, back, SHORT_SLOTS + SLACK)
+    lags = np.array(sorted({*LAGS_P, *range(1, _DAY + 5), *(k * _DAY + j for k in range(1, 8) for j in (0, -3)),
+                            *(1 + k * _DAY for k in range(7))}))  # fmt: skip
+    long = _gather(windows.long, windows.long_tag, row, slot, lags, LONG_SLOTS + SLACK)
+    base = (3 * vn * current)[:, None]
+    p = {int(k): long[:, i, 0] / base[:, 0] for i, k in enumerate(lags)}
+    q = {int(k): long[:, i, 1] / base[:, 0] for i, k in enumerate(lags)}
+    for k in LAGS_P:
+        columns[f"p_lag{k}"] = p[k]
+    for k in LAGS_Q:
+        columns[f"q_lag{k}"] = q[k]
+    _load_shape(columns, p)
+    _thermal(columns, short, current, oil_rise, ratio, exponent, oil_minutes)
+    _source_fit(columns, short, vn, current)
+    _calendar(columns, slot, utc)
+    return np.stack([columns[name] for name in SLOT_NAMES], axis=1)
+
+
+def _gather(
+    ring: NDArray[np.float32],
+    tag: NDArray[np.int32],
+    row: NDArray[np.int64],
+    slot: NDArray[np.int64],
+    back: NDArray[np.int64],
+    size: int,
+) -> F64:
+    """Cells that lie `back` quarter hours before `slot`, (m, len(back), columns); NaN where there is none."""
+    wanted = slot[:, None] - back
+    cell = wanted % size
+    values: F64 = ring[row[:, None], cell].astype(np.float64)
+    values[tag[row[:, None], cell] != wanted] = np.nan
+    return values
+
+
+def _load_shape(columns: dict[str, F64], p: dict[int, F64]) -> None:
+    day = np.stack([p[k] for k in range(1, _DAY + 1)], axis=1)
+    have = ~np.isnan(day)
+    n = have.sum(1)
+    enough = n >= _DAY_SHARE
+    filled = np.where(have, day, 0.0)
+    mean = filled.sum(1) / np.maximum(n, 1)
+    spread = np.where(have, day - mean[:, None], 0.0)
+    columns["p_day_mean"] = np.where(enough, mean, np.nan)
+    columns["p_day_std"] = np.where(enough, np.sqrt((spread * spread).sum(1) / np.maximum(n, 1)), np.nan)
+    columns["p_day_max"] = np.where(enough, np.where(have, day, -np.inf).max(1), np.nan)
+    columns["p_day_min"] = np.where(enough, np.where(have, day, np.inf).min(1), np.nan)
+    columns["slots_day"] = n / _DAY
+    columns["p_same_15min"] = _seasonal([p[k * _DAY] for k in range(1, 8)])
+    columns["p_same_1h"] = _seasonal([p[k * _DAY - 3] for k in range(1, 8)])
+    columns["p_same_24h"] = _seasonal([p[1 + k * _DAY] for k in range(7)])
+    columns["p_over_yesterday"] = (p[1] + p[2] + p[3] + p[4] - p[97] - p[98] - p[99] - p[100]) / 4
+
+
+def _seasonal(days: list[F64]) -> F64:
+    """Mean of those days that are there; NaN when none is."""
+    stack = np.stack(days, axis=1)
+    have = ~np.isnan(stack)
+    n = have.sum(1)
+    return np.where(n > 0, np.where(have, stack, 0.0).sum(1) / np.maximum(n, 1), np.nan)
+
+
+def _thermal(
+    columns: dict[str, F64], short: F64, current: F64, oil_rise: F64, ratio: F64, exponent: F64, oil_minutes: F64
+) -> None:
+    square = np.ascontiguousarray(short[:, :, _S["i2_max"]]) / (current * current)[:, None]
+    have = ~np.isnan(square)
+    coming = np.where(have[:, 92:96], square[:, 92:96], -np.inf).max(1)
+    columns["load_next_yesterday"] = np.where(have[:, 92:96].any(1), np.sqrt(np.maximum(coming, 0.0)), np.nan)
+    columns["load_hour"] = np.sqrt(_seasonal([square[:, k] for k in range(4)]))
+    highest = np.where(have[:, :_DAY], square[:, :_DAY], -np.inf).max(1)
+    columns["load_day_max"] = np.where(have[:, :_DAY].any(1), np.sqrt(np.maximum(highest, 0.0)), np.nan)
+    # Top-oil rise as the exponentially weighted mean of the ultimate rises of the past quarter hours. Missing ones
+    # take no part: the weights of the others grow, as if the load had been like theirs.
+    ultimate = oil_rise[:, None] * _power(
+        (np.where(have, square, 0.0) * ratio[:, None] + 1) / (ratio[:, None] + 1), exponent[:, None]
+    )
+    decay = np.exp(-15.0 / oil_minutes)
+    weight = np.where(have, _power(decay[:, None], np.arange(SHORT_SLOTS, dtype=np.float64)[None, :]), 0.0)
+    total = weight.sum(1)
+    columns["oil_rise_model"] = np.where(total > 0, (weight * ultimate).sum(1) / np.where(total > 0, total, 1), np.nan)
+    ambient = short[:, :8, _S["ambient_temp"]]
+    newest = np.full(len(ambient), np.nan)
+    for k in range(7, -1, -1):
+        newest = np.where(np.isnan(ambient[:, k]), newest, ambient[:, k])
+    columns["ambient_mean"] = newest
+
+
+def _power(base: F64, exponent: F64) -> F64:
+    """base ** exponent for base > 0."""
+    return np.exp(exponent * np.log(base))
+
+
+def _source_fit(columns: dict[str, F64], short: F64, vn: F64, current: F64) -> None:
+    counts = []
+    for x in "abc":
+        v = np.ascontiguousarray(short[:, :, _S[f"v_{x}"]]) / vn[:, None]
+        p = np.ascontiguousarray(short[:, :, _S[f"p_{x}"]]) / (vn * current)[:, None]
+        q = np.ascontiguousarray(short[:, :, _S[f"q_{x}"]]) / (vn * current)[:, None]
+        columns[f"v_lag1_{x}"] = v[:, 0].copy()
+        with np.errstate(invalid="ignore"):
+            use = (v >= 0.9) & (v <= 1.1) & ~np.isnan(p) & ~np.isnan(q)
+        n = use.sum(1)
+        counts.append(n)
+        some = np.maximum(n, 1)
+        v, p, q = (np.where(use, x_, 0.0) for x_ in (v, p, q))
+        vm, pm, qm = v.sum(1) / some, p.sum(1) / some, q.sum(1) / some
+        dv, dp, dq = (np.where(use, x_ - m[:, None], 0.0) for x_, m in ((v, vm), (p, pm), (q, qm)))
+        pp = (dp * dp).sum(1) + _PRIOR_WEIGHT
+        qq = (dq * dq).sum(1) + _PRIOR_WEIGHT
+        pq = (dp * dq).sum(1)
+        pv = (dp * dv).sum(1) + _PRIOR_WEIGHT * _PRIOR_P
+        qv = (dq * dv).sum(1) + _PRIOR_WEIGHT * _PRIOR_Q
+        det = pp * qq - pq * pq
+        zp, zq = (pv * qq - qv * pq) / det, (qv * pp - pv * pq) / det
+        error = np.where(use, dv - zp[:, None] * dp - zq[:, None] * dq, 0.0)
+        sigma = np.sqrt((error * error).sum(1) / some)
+        enough = n >= _FIT_SLOTS
+        columns[f"source_e_{x}"] = np.where(enough, vm - zp * pm - zq * qm, np.nan)
+        columns[f"source_zp_{x}"] = np.where(enough, zp, np.nan)
+        columns[f"source_zq_{x}"] = np.where(enough, zq, np.nan)
+        columns[f"source_sigma_{x}"] = np.where(enough, np.maximum(sigma, _SIGMA_FLOOR), np.nan)
+    columns["slots_line"] = np.maximum(np.maximum(counts[0], counts[1]), counts[2]).astype(np.float64)
+
+
+def _calendar(columns: dict[str, F64], slot: NDArray[np.int64], utc: F64) -> None:
+    # The local middle of the running quarter hour, in seconds since Thursday 1970-01-01.
+    local = slot * 900.0 + 450.0 + utc * 60.0
+    day = 2 * np.pi * (local % _DAY_S) / _DAY_S
+    since_monday = (local + 3 * _DAY_S) % (7 * _DAY_S)
+    week = 2 * np.pi * since_monday / (7 * _DAY_S)
+    columns["hour_sin"], columns["hour_cos"] = np.sin(day), np.cos(day)
+    columns["week_sin"], columns["week_cos"] = np.sin(week), np.cos(week)
+    columns["weekend"] = (since_monday >= 5 * _DAY_S).astype(np.float64)

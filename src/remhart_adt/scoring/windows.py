@@ -1,0 +1,354 @@
+"""What one partition remembers of its measurement points: raw readings, quarter hours and minutes, as columns.
+
+Per point: the last 128 raw readings with their true times; means of every quarter hour, 8 days of total P and Q and
+26 hours of the rest; means of the last minutes for feeder models. A point takes memory (about 40 kB) from its first
+reading on.
+
+The result never depends on how the stream was cut into batches. A batch is applied in steps short enough that every
+reading of a step still finds its own past in the rings: a ring holds `SLACK` more entries than a reading may look
+back, and a step carries at most `SLACK` readings and spans at most `SLACK` quarter hours per point. Sums are added
+one by one in stream order (`np.add.at`), never pairwise, so that rounding is the same for every cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from remhart_adt.readings import CHANNEL_INDEX, Quality, ReadingBatch
+from remhart_adt.scoring import snapshot
+from remhart_adt.scoring.types import PointInfo
+
+__all__ = [
+    "LONG_SLOTS",
+    "MINUTES",
+    "MINUTE_COLUMNS",
+    "MINUTE_US",
+    "RAW",
+    "SHORT_COLUMNS",
+    "SHORT_SLOTS",
+    "SLACK",
+    "SLOT_US",
+    "Step",
+    "Windows",
+]
+
+RAW: Final = 128
+LONG_SLOTS: Final = 8 * 96
+SHORT_SLOTS: Final = 26 * 4
+MINUTES: Final = 8
+SLACK: Final = 32
+SLOT_US: Final = 15 * 60 * 1_000_000
+MINUTE_US: Final = 60 * 1_000_000
+_NEVER: Final = np.iinfo(np.int64).min
+_NO_SLOT: Final = np.iinfo(np.int32).min
+
+# Quarter-hour means kept for 26 hours, SI units; `i2_max` is the mean square of the highest phase current (A^2).
+SHORT_COLUMNS: Final = (
+    *("v_a", "v_b", "v_c", "i_a", "i_b", "i_c", "p_a", "p_b", "p_c", "q_a", "q_b", "q_c"),
+    *("freq", "oil_temp", "ambient_temp", "i2_max"),
+)
+# Minute means for feeder models: SI units per phase, and the sum of the squared phase currents (A^2).
+MINUTE_COLUMNS: Final = (*("p_a", "p_b", "p_c", "q_a", "q_b", "q_c", "v_a", "v_b", "v_c", "i_n", "i2_sum"),)
+_MINUTE_COPIED: Final = np.array([CHANNEL_INDEX[name] for name in MINUTE_COLUMNS[:-1]])
+_COPIED: Final = np.array([CHANNEL_INDEX[name] for name in SHORT_COLUMNS[:-1]])
+_I = slice(CHANNEL_INDEX["i_a"], CHANNEL_INDEX["i_c"] + 1)
+_P = slice(CHANNEL_INDEX["p_a"], CHANNEL_INDEX["p_c"] + 1)
+_Q = slice(CHANNEL_INDEX["q_a"], CHANNEL_INDEX["q_c"] + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Some accepted readings, now in the rings, sorted by point and then in stream order; all arrays (m,).
+
+    `index` into the batch; `row` of the point in the window arrays; `pos` in the raw ring; `seen` readings of the
+    point so far, this one included (at most `RAW`); `slot` the quarter hour; `time_us`; `prev_us` of the point's
+    reading before (the least int64 when there is none).
+    """
+
+    index: NDArray[np.int64]
+    row: NDArray[np.int64]
+    pos: NDArray[np.int64]
+    seen: NDArray[np.int64]
+    slot: NDArray[np.int64]
+    time_us: NDArray[np.int64]
+    prev_us: NDArray[np.int64]
+
+    @property
+    def first(self) -> NDArray[np.bool_]:
+        """Whether it is the point's first reading ever."""
+        return np.asarray(self.prev_us == _NEVER)
+
+    @property
+    def new_minute(self) -> NDArray[np.bool_]:
+        """Whether it is the first accepted reading of a minute."""
+        return np.asarray(self.first | (self.time_us // MINUTE_US != self.prev_us // MINUTE_US))
+
+    @property
+    def new_quarter(self) -> NDArray[np.bool_]:
+        """Whether it is the first accepted reading of a quarter hour."""
+        return np.asarray(self.first | (self.slot != self.prev_us // SLOT_US))
+
+
+class Windows:
+    """The state of one partition; not thread-safe, one owner at a time."""
+
+    def __init__(self, points: Sequence[PointInfo]) -> None:
+        self._rows: dict[str, int] = {}
+        self._infos: list[PointInfo] = []
+        self._known: dict[str, PointInfo] = {}
+        self._capacity = 0
+        self.generation = 0
+        self._allocate(max(1, min(64, len(points))))
+        self.add(points)
+
+    def add(self, points: Sequence[PointInfo]) -> None:
+        """Make points known, or renew what is known of them; their memory of readings stays."""
+        for info in points:
+            self._known[info.point_id] = info
+            if (row := self._rows.get(info.point_id)) is not None:
+                self._infos[row] = info
+                self.slot_cache_tag[row] = _NO_SLOT
+        self.generation += 1
+
+    @property
+    def known(self) -> tuple[PointInfo, ...]:
+        """Every point this partition may meet."""
+        return tuple(self._known.values())
+
+    @property
+    def infos(self) -> Sequence[PointInfo]:
+        """The points that have had a reading, in the order of the window rows."""
+        return self._infos
+
+    def row_of(self, point_id: str) -> int | None:
+        """The point's row in the window arrays, None before its first reading."""
+        return self._rows.get(point_id)
+
+    def _allocate(self, capacity: int) -> None:
+        """Arrays for `capacity` points; what is there is kept."""
+        old, self._capacity = self._capacity, capacity
+        shapes = snapshot.layout(capacity)
+        for name, (shape, dtype, fill) in shapes.items():
+            fresh = np.full(shape, fill, dtype)
+            if old:
+                fresh[:old] = getattr(self, name)
+            setattr(self, name, fresh)
+        tags = np.full(capacity, _NO_SLOT, np.int64)
+        if old:
+            tags[:old] = self.slot_cache_tag
+            self.slot_cache = np.concatenate(
+                [self.slot_cache, np.full((capacity - old, self.slot_cache.shape[1]), np.nan)]
+            )
+        else:
+            self.slot_cache = np.empty((capacity, 0))
+        self.slot_cache_tag = tags
+
+    # The arrays, (points, ...); `snapshot.layout` gives shapes and the values of "nothing yet".
+    raw: NDArray[np.float32]  # (p, RAW + SLACK, channels)
+    raw_us: NDArray[np.int64]  # (p, RAW + SLACK)
+    count: NDArray[np.int64]  # (p,) readings ever accepted; the next one goes to count % (RAW + SLACK)
+    last_us: NDArray[np.int64]  # (p,)
+    long: NDArray[np.float32]  # (p, LONG_SLOTS + SLACK, 2) total P and Q
+    long_tag: NDArray[np.int32]  # (p, LONG_SLOTS + SLACK) the quarter hour a cell speaks of
+    short: NDArray[np.float32]  # (p, SHORT_SLOTS + SLACK, SHORT_COLUMNS)
+    short_tag: NDArray[np.int32]
+    open_slot: NDArray[np.int64]  # (p,) the quarter hour being summed
+    open_sum: NDArray[np.float64]  # (p, SHORT_COLUMNS + 2)
+    open_n: NDArray[np.int32]
+    minute_sum: NDArray[np.float64]  # (p, MINUTES, MINUTE_COLUMNS)
+    minute_n: NDArray[np.int32]
+    minute_tag: NDArray[np.int64]  # (p, MINUTES)
+    slot_cache: NDArray[np.float64]  # (p, slot features), never part of a snapshot
+    slot_cache_tag: NDArray[np.int64]  # (p,)
+
+    def ensure_slot_cache(self, width: int) -> None:
+        """Give the cache of slot features its width."""
+        if self.slot_cache.shape[1] != width:
+            self.slot_cache = np.full((self._capacity, width), np.nan)
+            self.slot_cache_tag[:] = _NO_SLOT
+
+    def push(self, batch: ReadingBatch) -> NDArray[np.bool_]:
+        """Take readings in without scoring them; which of them were accepted, (n,) bool."""
+        accepted = np.zeros(len(batch), bool)
+        for step in self.steps(batch):
+            accepted[step.index] = True
+        return accepted
+
+    def steps(self, batch: ReadingBatch) -> Iterator[Step]:
+        """Take readings in, some at a time. Features of a step's readings must be read before the next step is asked
+        for; the iterator must be run to its end."""
+        rows = self._rows_of(batch)[batch.point] if len(batch) else np.empty(0, np.int64)
+        index = self._accept(rows, batch.time_us)
+        while len(index):
+            row = rows[index]
+            start = np.flatnonzero(np.r_[True, row[1:] != row[:-1]])
+            size = np.diff(np.r_[start, len(row)])
+            k = np.arange(len(row)) - np.repeat(start, size)
+            slot = batch.time_us[index] // SLOT_US
+            now = (k < SLACK) & (slot - np.repeat(slot[start], size) <= SLACK)
+            yield self._apply(batch, index[now], row[now], k[now], slot[now])
+            index = index[~now]
+
+    def _rows_of(self, batch: ReadingBatch) -> NDArray[np.int64]:
+        """The row of each of the batch's points, -1 for unknown ones; rows are made on a point's first reading."""
+        rows = np.full(len(batch.points), -1, np.int64)
+        for i in np.unique(batch.point):
+            point_id = batch.points[i]
+            row = self._rows.get(point_id)
+            if row is None and point_id in self._known:
+                row = self._new_row(point_id)
+            rows[i] = -1 if row is None else row
+        return rows
+
+    def _new_row(self, point_id: str) -> int:
+        row = len(self._infos)
+        if row == self._capacity:
+            self._allocate(2 * self._capacity)
+        self._rows[point_id] = row
+        self._infos.append(self._known[point_id])
+        self.generation += 1
+        return row
+
+    def _accept(self, rows: NDArray[np.int64], time_us: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Indices of the readings newer than all before them of their point, sorted by point, stream order kept."""
+        known = rows >= 0
+        newer = np.flatnonzero(known)[time_us[known] > self.last_us[rows[known]]]
+        order = newer[np.argsort(rows[newer], kind="stable")]
+        if not len(order):
+            return order
+        row = rows[order]
+        # Running maximum of the time within each point: ranks instead of times keep the key inside int64.
+        rank = np.unique(time_us[order], return_inverse=True)[1].reshape(-1)
+        segment = np.cumsum(np.r_[False, row[1:] != row[:-1]])
+        key = segment * (len(order) + 1) + rank
+        highest = np.maximum.accumulate(key)
+        return order[np.r_[True, (key[1:] > highest[:-1])]]
+
+    def _apply(
+        self,
+        batch: ReadingBatch,
+        index: NDArray[np.int64],
+        row: NDArray[np.int64],
+        k: NDArray[np.int64],
+        slot: NDArray[np.int64],
+    ) -> Step:
+        values = batch.values[index]
+        # A reading its sender calls bad moves time on, but nothing of it enters a mean or a feature.
+        values[batch.quality[index] == Quality.BAD] = np.nan
+        with np.errstate(over="ignore"):
+            single = values.astype(np.float32)
+        single[~np.isfinite(single)] = np.nan
+        values = single.astype(np.float64)
+        ring = RAW + SLACK
+        number = self.count[row] + k
+        pos = number % ring
+        time_us = batch.time_us[index]
+        start = np.flatnonzero(np.r_[True, row[1:] != row[:-1]])
+        prev = np.r_[np.int64(0), time_us[:-1]]
+        prev[start] = self.last_us[row[start]]
+        self.raw[row, pos] = single
+        self.raw_us[row, pos] = time_us
+        last = np.r_[start[1:], len(row)] - 1
+        self.count[row[last]] = number[last] + 1
+        self.last_us[row[last]] = time_us[last]
+        self._quarters(row, slot, values)
+        self._minutes(row, time_us // MINUTE_US, values)
+        return Step(index, row, pos, np.minimum(number + 1, RAW), slot, time_us, prev)
+
+    def _quarters(self, row: NDArray[np.int64], slot: NDArray[np.int64], values: NDArray[np.float64]) -> None:
+        """Add to the open quarter hours; close those that a newer reading has ended."""
+        columns = np.empty((len(row), len(SHORT_COLUMNS) + 2))
+        columns[:, : len(_COPIED)] = values[:, _COPIED]
+        columns[:, -3] = _nan_max(values[:, _I] ** 2)
+        columns[:, -2] = _total(values[:, _P])
+        columns[:, -1] = _total(values[:, _Q])
+        have = ~np.isnan(columns)
+        columns[~have] = 0.0
+        change = np.r_[True, (row[1:] != row[:-1]) | (slot[1:] != slot[:-1])]
+        start = np.flatnonzero(change)
+        segment = np.cumsum(change) - 1
+        seg_row, seg_slot = row[start], slot[start]
+        first = np.r_[True, seg_row[1:] != seg_row[:-1]]
+        # Quarter hours left open by an earlier batch and ended by this one.
+        ended = seg_row[first & (self.open_slot[seg_row] != seg_slot) & (self.open_slot[seg_row] != _NO_SLOT)]
+        self._close(ended, self.open_slot[ended], self.open_sum[ended], self.open_n[ended])
+        goes_on = first & (self.open_slot[seg_row] == seg_slot)
+        total = np.where(goes_on[:, None], self.open_sum[seg_row], 0.0)
+        n = np.where(goes_on[:, None], self.open_n[seg_row], 0)
+        np.add.at(total, segment, columns)
+        np.add.at(n, segment, have.astype(np.int32))
+        last = np.r_[seg_row[1:] != seg_row[:-1], True]
+        self._close(seg_row[~last], seg_slot[~last], total[~last], n[~last])
+        self.open_slot[seg_row[last]] = seg_slot[last]
+        self.open_sum[seg_row[last]] = total[last]
+        self.open_n[seg_row[last]] = n[last]
+
+    def _close(
+        self, row: NDArray[np.int64], slot: NDArray[np.int64], total: NDArray[np.float64], n: NDArray[np.int32]
+    ) -> None:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean = (total / n).astype(np.float32)
+        cell = slot % (SHORT_SLOTS + SLACK)
+        self.short[row, cell] = mean[:, :-2]
+        self.short_tag[row, cell] = slot
+        cell = slot % (LONG_SLOTS + SLACK)
+        self.long[row, cell] = mean[:, -2:]
+        self.long_tag[row, cell] = slot
+
+    def _minutes(self, row: NDArray[np.int64], minute: NDArray[np.int64], values: NDArray[np.float64]) -> None:
+        columns = np.empty((len(row), len(MINUTE_COLUMNS)))
+        columns[:, :-1] = values[:, _MINUTE_COPIED]
+        columns[:, -1] = _total(values[:, _I] ** 2)
+        have = ~np.isnan(columns)
+        columns[~have] = 0.0
+        change = np.r_[True, (row[1:] != row[:-1]) | (minute[1:] != minute[:-1])]
+        start = np.flatnonzero(change)
+        segment = np.cumsum(change) - 1
+        seg_row, seg_minute = row[start], minute[start]
+        cell = seg_minute % MINUTES
+        goes_on = self.minute_tag[seg_row, cell] == seg_minute
+        total = np.where(goes_on[:, None], self.minute_sum[seg_row, cell], 0.0)
+        n = np.where(goes_on[:, None], self.minute_n[seg_row, cell], 0)
+        np.add.at(total, segment, columns)
+        np.add.at(n, segment, have.astype(np.int32))
+        # Two minutes of one step may share a cell: the later one stays (assignment promises no order of its own).
+        keep = len(seg_row) - 1 - np.unique((seg_row * MINUTES + cell)[::-1], return_index=True)[1]
+        row, cell = seg_row[keep], cell[keep]
+        self.minute_sum[row, cell] = total[keep]
+        self.minute_n[row, cell] = n[keep]
+        self.minute_tag[row, cell] = seg_minute[keep]
+
+    def snapshot(self) -> bytes:
+        """This state as bytes, with the ids it is for."""
+        return snapshot.dump(self, [info.point_id for info in self._infos])
+
+    def restore(self, data: bytes) -> None:
+        """Take the state of those points that are known now from a snapshot; others in it are dropped, and points it
+        does not hold start empty. Raises CheckpointError when the bytes are damaged or of another version."""
+        ids, arrays = snapshot.load(data)
+        fresh = Windows(self.known)
+        keep = [i for i, point_id in enumerate(ids) if point_id in self._known]
+        for i in keep:
+            fresh._new_row(ids[i])
+        for name, array in arrays.items():
+            getattr(fresh, name)[: len(keep)] = array[keep]
+        generation = self.generation
+        self.__dict__.update(fresh.__dict__)
+        self.generation = generation + 1
+
+
+def _total(phases: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sum over the phases that are measured; NaN when none is."""
+    have = ~np.isnan(phases)
+    filled = np.where(have, phases, 0.0)
+    return np.where(have.any(1), filled[:, 0] + filled[:, 1] + filled[:, 2], np.nan)
+
+
+def _nan_max(phases: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Highest of the phases that are measured; NaN when none is."""
+    return np.fmax(np.fmax(phases[:, 0], phases[:, 1]), phases[:, 2])
