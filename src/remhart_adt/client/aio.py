@@ -128,13 +128,20 @@ class AsyncAdtClient:
 def _transport(timeout: float) -> Any:
     # aiohttp comes with the `sync` extra. Without it requests in a thread does the same work, only slower.
     limits = {"connection_timeout": timeout, "read_timeout": timeout}
-    if find_spec("aiohttp") is not None:
-        from azure.core.pipeline.transport import AioHttpTransport
+    if find_spec("aiohttp") is None:
+        from azure.core.pipeline.transport import AsyncioRequestsTransport
 
-        return AioHttpTransport(**limits)
-    from azure.core.pipeline.transport import AsyncioRequestsTransport
+        return AsyncioRequestsTransport(**limits)
+    from azure.core.pipeline.transport import AioHttpTransport
 
-    return AsyncioRequestsTransport(**limits)
+    class _Transport(AioHttpTransport):  # type: ignore[misc]  # untyped base
+        async def open(self) -> None:
+            await super().open()
+            # aiohttp silently sends GET, PUT and DELETE a second time when the line breaks: past our buckets, and a
+            # DELETE that worked comes back as 404.
+            self.session._retry_connection = False
+
+    return _Transport(**limits)
 
 
 class _Group:

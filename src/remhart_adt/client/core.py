@@ -186,15 +186,17 @@ def _rel(twin: str, relationship: str) -> str:
     return f"relationship {relationship} of twin {twin}"
 
 
-def _wire(patch: Patch | bytes | Sequence[Mapping[str, Any]]) -> bytes:
-    # As bytes, or the SDK walks the whole document with its own serializer. A dict (a common slip) would go out as the
-    # list of its keys and come back as a riddle.
-    if isinstance(patch, bytes):
-        return patch
-    if isinstance(patch, Mapping):
-        raise TypeError("a patch is a list of operations, not one mapping")
-    ops = patch.operations() if isinstance(patch, Patch) else list(patch)
-    return json.dumps(ops, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+def _wire(patch: Patch | bytes | Sequence[Mapping[str, Any]]) -> list[Any]:
+    # The SDK takes operations and dumps them itself, NaN included, and turns a dict (a common slip) into a list of its
+    # keys; both would come back as a riddle.
+    if isinstance(patch, Patch):
+        bytes(patch)  # raises for NaN and infinity
+        return patch.operations()
+    ops = json.loads(patch) if isinstance(patch, bytes) else patch
+    if isinstance(ops, Mapping) or not all(isinstance(op, Mapping) for op in ops):
+        raise TypeError("a patch is a list of operations")
+    json.dumps(ops, allow_nan=False)
+    return list(ops)
 
 
 def _if_match(etag: str | None) -> dict[str, Any]:

@@ -185,6 +185,8 @@ class HotPath:
             # A proxy named by the environment is for the way out, never for this machine.
             trust_env=not self.endpoint.loopback,
         )
+        # Or aiohttp repeats a GET by itself when the line breaks, past our buckets.
+        self._session._retry_connection = False
         return self._session
 
     def _url(self, path: tuple[str, ...]) -> URL:
