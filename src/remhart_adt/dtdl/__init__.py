@@ -1,0 +1,27 @@
+"""The DTDL language: parse, validate, ask, check instances. No network, no Azure.
+
+`parse` gives a `ModelSet` or raises `DtdlError` with the whole report; `validate` gives the `Report`. Supported: DTDL
+v2 and v3, and the extension QuantitativeTypes v1. DTDL v4 and the other published extensions are refused by name.
+"""
+
+from __future__ import annotations
+
+from remhart_adt.dtdl.model import ModelSet
+from remhart_adt.dtdl.parse import Resolver, parse, validate
+from remhart_adt.dtdl.types import Content, EnumValue, Field, Interface, Place, Problem, Report, Schema, Unresolved
+
+__all__ = [
+    "Content",
+    "EnumValue",
+    "Field",
+    "Interface",
+    "ModelSet",
+    "Place",
+    "Problem",
+    "Report",
+    "Resolver",
+    "Schema",
+    "Unresolved",
+    "parse",
+    "validate",
+]

@@ -1,0 +1,220 @@
+"""What each rule says to people: a sentence on what is wrong and one on what to do.
+
+The keys are the last part of the public parser's ValidationIDs, or our own for what it has no name for. Templates are
+filled with: where (the element), prop, value, limit, count, expected, other, version.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from remhart_adt.dtdl.types import OFFICIAL, OWN
+
+__all__ = ["OWN_RULES", "code_of", "render"]
+
+OWN_RULES: Final[dict[str, tuple[str, str]]] = {
+    "commandNotRunnable": (
+        "{where} is a Command; Azure Digital Twins stores it but never runs it",
+        "Remove it, or keep it for other consumers of the model.",
+    ),
+    "inlineInterface": (
+        "{where} is an Interface inside another one, which Azure Digital Twins refuses",
+        "Move it to the top level and refer to it by its DTMI.",
+    ),
+    "invalidJson": ("the text is not JSON: {value}", "Correct the text."),
+    "modelTooLarge": (
+        "{where} is {count} bytes of JSON; Azure Digital Twins takes at most {limit}",
+        "Shorten it or split it into several interfaces.",
+    ),
+    "notAnInterface": ("this JSON is no DTDL Interface and was not read", "Move it elsewhere if it is not a model."),
+    "nestedTooDeep": ("JSON is nested deeper than {limit} levels", "Flatten the schema."),
+    "tooManyProblems": ("more than {limit} problems; the rest is not shown", "Correct these first."),
+    "unreadable": ("the file cannot be read: {value}", "Give a readable UTF-8 text file."),
+    "unsupportedExtension": (
+        "the language extension {value} is not supported here",
+        "Remove it from @context, together with what it adds.",
+    ),
+}
+
+_RULES: Final[dict[str, tuple[str, str]]] = {
+    "abstractSupplementalType": ("{where} has the abstract type {value}", "Use one of its concrete types."),
+    "badDtmiOrTerm": (
+        "{where}: '{value}' of '{prop}' is neither a DTMI nor a term of DTDL v{version}",
+        "Use {expected}.",
+    ),
+    "badType": ("{where}: '{prop}' does not take {value}", "Use {expected}."),
+    "conflictingSupplementalTypes": (
+        "{where} has the types {value} and {other}, which both add '{prop}'",
+        "Keep one of them.",
+    ),
+    "crossPartitionReference": (
+        "{where}: '{prop}' refers to {value}, which is defined inside another Interface",
+        "Define it in this Interface, or refer to an Interface.",
+    ),
+    "disallowedContextFragment": ("the context {value} has a fragment", "Remove everything from the # on."),
+    "disallowedContextVersion": (
+        "the context {value} asks for a DTDL version that is not supported",
+        "Use dtmi:dtdl:context;3.",
+    ),
+    "disallowedLocalContext": ("@context defines terms of its own", "Name published contexts only."),
+    "disallowedVersionDefinition": (
+        "{where} is written in DTDL v{value} inside a DTDL v{version} element",
+        "Remove the inner @context or use the outer version.",
+    ),
+    "disallowedVersionReference": (
+        "{where}: '{prop}' refers to {value}, which is written in DTDL v{other} and not for use in v{version}",
+        "Use the same DTDL version or an older one.",
+    ),
+    "dtdlContextFollowsAffiliate": ("the DTDL context is not the first in @context", "Put {value} first."),
+    "duplicateDefinition": ("{value} is defined more than once, also in {other}", "Keep one of the definitions."),
+    "duplicatePropertyName": ("{where} has the property '{prop}' more than once", "Keep one."),
+    "emptyContext": ("@context is empty", "Add dtmi:dtdl:context;3."),
+    "excessiveCount": ("{where} has {count} elements along {prop}; at most {limit} are allowed", "Use fewer."),
+    "excessiveDepthNarrow": ("{where}: the chain of '{prop}' is longer than {limit}", "Use fewer levels."),
+    "excessiveDepthWide": ("{where}: schemas are nested deeper than {limit} levels", "Use fewer levels."),
+    "excludedType": ("{where} leads to {value}, which is not allowed there", "{expected}"),
+    "graphDisallowed": ("{where} has @graph", "Remove it."),
+    "idNotString": ("@id of {where} is not a string", "Give a DTMI as text."),
+    "idReference": (
+        "{where}: '{prop}' has an object with nothing but @id, which defines nothing",
+        "Give the identifier as a plain string.",
+    ),
+    "idTooLong": ("the identifier of {where} is longer than {limit} characters", "Shorten it."),
+    "idTooLongForType": ("the identifier {value} of an Interface is longer than {limit} characters", "Shorten it."),
+    "identifierMultipleValues": ("{where}: '{prop}' has {count} values", "Give one DTMI."),
+    "identifierNotDtmi": ("{where}: '{value}' of '{prop}' is no DTMI", "Give a DTMI such as dtmi:example:Room;1."),
+    "identifierNotString": ("{where}: '{prop}' is not a string", "Give a DTMI as text."),
+    "identifierTooLong": ("{where}: '{prop}' is longer than {limit} characters", "Shorten it."),
+    "incorrectPropertyValue": ("{where}: '{prop}' may not be {value}", "Use {expected}."),
+    "inferredTypeDoesNotAllow": (
+        "{where} has the property '{prop}', which {value}, its type by position, does not allow",
+        "Remove the property or state the @type.",
+    ),
+    "invalidContext": ("@context is neither a string nor an array of strings", "Use dtmi:dtdl:context;3."),
+    "invalidContextSpecifier": ("the context {value} is no DTMI", "Correct or remove it."),
+    "invalidContextSpecifierForVersion": (
+        "the context {value} is no DTMI of the form DTDL v{version} allows",
+        "Give it a version number.",
+    ),
+    "invalidCotype": ("{where} may not have the type {value}", "Only {expected} may."),
+    "invalidCotypeVersion": (
+        "{where} is written in DTDL v{version}, in which the type {value} may not be used",
+        "Remove the type.",
+    ),
+    "invalidId": (
+        "'{value}' is no DTMI that a DTDL v{version} model may define",
+        "Use dtmi:<segment>:<segment>;<version> with letters, digits and single underscores inside.",
+    ),
+    "keywordDisallowed": ("{where} has the keyword {prop}", "Remove it."),
+    "layerMissingMaterialType": ("{where} has no DTDL type", "Add {expected} to @type."),
+    "missingContext": ("the top-level object has no @context", 'Add "@context": "dtmi:dtdl:context;3".'),
+    "missingContextVersion": ("the context {value} has no version", "Add ;<version>."),
+    "missingDtdlContext": (
+        "@context does not begin with a DTDL context",
+        "Put dtmi:dtdl:context;2 or dtmi:dtdl:context;3 first.",
+    ),
+    "missingDtmiSegPropertyValue": ("{where} has no '{prop}'", "Add one; identifiers are made of it."),
+    "dtmiSegPropertyNotStringOrNumber": ("'{prop}' of {where} is not a text", "Give a name."),
+    "missingLiteralProperty": ("{where} has no '{prop}'", "Add it."),
+    "missingObjectProperty": ("{where} has no '{prop}'", "Add {expected}."),
+    "missingRequiredId": ("{where} needs an @id", "Add a DTMI."),
+    "missingSupplementalObjectProperty": ("{where} has the type {value} but no '{prop}'", "Add one of {expected}."),
+    "missingTopLevelId": ("the top-level object has no @id", "Add a DTMI."),
+    "multipleMaterialTypes": ("{where} has more than one DTDL type: {value}", "Keep one."),
+    "nonConformantDatatype": ("{where}: {value} is not of the value schema {expected}", "Correct the value."),
+    "nonDtmiContextSpecifier": ("the context {value} is no DTMI", "Correct or remove it."),
+    "nonUniqueImportedPropertyValue": (
+        "{where} gets two contents named '{value}', from {other}",
+        "Rename one, or remove it: a name may be defined only once along extends.",
+    ),
+    "nonUniquePropertyValue": ("{where}: two {prop} have the {expected} '{value}'", "Make them different."),
+    "noTypeThatAllows": ("{where} has the property '{prop}', which none of its types allows", "Remove it."),
+    "notJsonObject": ("the top level is {value}, not an object or an array of objects", "Give a DTDL Interface."),
+    "notRequiredType": ("{where} has the type {value}, which does not go with '{prop}' {other}", "Use {expected}."),
+    "objectCountAboveMax": ("{where}: '{prop}' has {count} values; at most {limit} are allowed", "Remove some."),
+    "objectCountBelowMin": ("{where}: '{prop}' has no usable value", "Add {expected}."),
+    "objectMultipleValues": ("{where}: '{prop}' has {count} values", "Give one."),
+    "partitionTooLarge": ("{where} is {count} bytes of JSON; at most {limit} are allowed", "Split it."),
+    "propertyInvalidDtmi": ("{where} has the property '{prop}', which is no legal DTMI", "Remove or correct it."),
+    "propertyIrrelevantDtmiOrTerm": (
+        "{where} has the property '{prop}', which does not belong to its types",
+        "Remove it, or add the type it belongs to.",
+    ),
+    "propertyNotDtmiNorTerm": ("{where} has the property '{prop}', which is neither a DTMI nor a term", "Remove it."),
+    "propertyUndefinedTerm": (
+        "{where} has the property '{prop}', which no context defines",
+        "Correct the name, or add the context that defines it.",
+    ),
+    "propertyValueNull": ("{where}: '{prop}' is null", "Give a value or remove the property."),
+    "recursiveStructureNarrow": ("{where} leads back to itself along {prop}", "Break the circle."),
+    "recursiveStructureWide": ("{where} contains itself along {prop}", "Break the circle."),
+    "refNotStringOrObject": ("{where}: '{prop}' is {value}", "Use {expected}."),
+    "repeatedContextProperty": ("{where} has @context more than once", "Keep one."),
+    "repeatedGraphProperty": ("{where} has @graph more than once", "Keep one."),
+    "repeatedIdProperty": ("{where} has @id more than once", "Keep one."),
+    "repeatedKeyword": ("{where} has {prop} more than once", "Keep one."),
+    "repeatedLanguageProperty": ("{where} has @language more than once", "Keep one."),
+    "repeatedTypeProperty": ("{where} has @type more than once", "Keep one."),
+    "repeatedValueProperty": ("{where} has @value more than once", "Keep one."),
+    "reservedId": (
+        "the identifier {value} begins with a prefix that belongs to the language",
+        "Use a name of your own.",
+    ),
+    "topLevelGraphDisallowed": ("the top-level object has @graph", "Give an array of Interfaces instead."),
+    "topLevelKeywordDisallowed": ("{where} has the keyword {prop}", "Remove it."),
+    "typeInvalidDtmi": ("{where} has the type '{value}', which is no legal DTMI", "Correct or remove it."),
+    "typeIrrelevantDtmiOrTerm": ("{where} has '{value}' in @type, which is no type for it", "Remove it."),
+    "typeNotDtmiNorTerm": ("{where} has the type '{value}', which is neither a DTMI nor a term", "Remove it."),
+    "typeNotRootable": ("the top-level object is not an Interface", "Use @type Interface."),
+    "typeUndefinedTerm": (
+        "{where} has the type '{value}', which no context defines",
+        "Correct the name, or add the context that defines it.",
+    ),
+    "undefinedReservedId": ("{where}: '{prop}' refers to {value}, which the language does not define", "Correct it."),
+    "unrecognizedContextVersion": (
+        "there is no DTDL context {value}",
+        "Use dtmi:dtdl:context;2 or dtmi:dtdl:context;3.",
+    ),
+    "unresolvableContextSpecifier": ("the context {value} is not known", "Correct or remove it."),
+    "unresolvableContextVersion": ("the context {value} is not known in this version", "Use {expected}."),
+    "valueAboveRange": ("{where}: '{prop}' is {value}; at most {limit} is allowed", "Lower it."),
+    "valueBelowMin": ("{where}: '{prop}' is {value}; at least {limit} is needed", "Raise it."),
+    "valueBelowRange": ("{where}: '{prop}' is {value}; at least {limit} is needed", "Raise it."),
+    "valueNotExact": ("{where}: '{prop}' is {value}; only {limit} is allowed", "Use {limit} or remove it."),
+    "stringInvalid": (
+        "{where}: '{value}' of '{prop}' is not a name",
+        "Use letters, digits and underscores; begin with a letter and do not end with an underscore.",
+    ),
+    "stringTooLong": ("{where}: '{prop}' is longer than {limit} characters", "Shorten it."),
+    "langStringValueTooLong": ("{where}: '{prop}' is longer than {limit} characters", "Shorten it."),
+    "wrongParent": ("{where} has the type {value}, which is not measured in {other}", "Use one of {expected}."),
+}
+# Rules on how a literal may be written come in families; one sentence serves each family.
+_LITERAL: Final = ("{where}: '{prop}' is not written as the language wants it ({rule})", "Write it as {expected}.")
+
+
+class _Blank(dict[str, Any]):
+    def __missing__(self, key: str) -> str:
+        return ""
+
+
+def code_of(rule: str) -> str:
+    """The full code of a rule: the public parser's ValidationID, or our own."""
+    return (OWN if rule in OWN_RULES else OFFICIAL) + rule
+
+
+def render(rule: str, fields: dict[str, Any]) -> tuple[str, str]:
+    """Message and remedy of a rule, filled in. Long values are cut: they come from outside."""
+    message, remedy = OWN_RULES.get(rule) or _RULES.get(rule) or _LITERAL
+    shown = _Blank({key: _short(value) for key, value in fields.items()}, rule=rule)
+    return _sentence(message.format_map(shown)), _sentence(remedy.format_map(shown))
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 240 else text[:237] + "..."
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text[:1].upper() + text[1:] + ("" if not text or text.endswith((".", "!")) else ".")
