@@ -6,6 +6,14 @@ v2 and v3, and the extension QuantitativeTypes v1. DTDL v4 and the other publish
 
 from __future__ import annotations
 
+from remhart_adt.dtdl.instance import (
+    InstanceProblem,
+    check_patch,
+    check_relationship,
+    check_relationship_patch,
+    check_telemetry,
+    check_twin,
+)
 from remhart_adt.dtdl.model import ModelSet
 from remhart_adt.dtdl.parse import Resolver, parse, validate
 from remhart_adt.dtdl.types import Content, EnumValue, Field, Interface, Place, Problem, Report, Schema, Unresolved
@@ -14,6 +22,7 @@ __all__ = [
     "Content",
     "EnumValue",
     "Field",
+    "InstanceProblem",
     "Interface",
     "ModelSet",
     "Place",
@@ -22,6 +31,11 @@ __all__ = [
     "Resolver",
     "Schema",
     "Unresolved",
+    "check_patch",
+    "check_relationship",
+    "check_relationship_patch",
+    "check_telemetry",
+    "check_twin",
     "parse",
     "validate",
 ]
