@@ -2,8 +2,8 @@
 its voltage level; none copies a published test network.
 
 They differ on purpose, so that a model trained on some can be judged on another: `suburb` (400 kVA, cable, homes, EV,
-PV), `village` (100 kVA, long overhead spans, heat pumps), `arcade` (500 kVA, shops and offices, 60 Hz 120/208 V),
-`workshop` (200 kVA, motors, 60 Hz 127/220 V), `terrace` (400 kVA, short thick cables, flats, much EV and PV).
+PV), `village` (160 kVA, long overhead spans, heat pumps), `arcade` (500 kVA, shops and offices, 60 Hz 120/208 V),
+`workshop` (200 kVA, motors, 60 Hz 127/220 V), `terrace` (500 kVA, short thick cables, flats, much EV and PV).
 """
 
 from __future__ import annotations
@@ -131,10 +131,10 @@ def _suburb() -> FeederSpec:
     d.meter("m10", "l32", _CU16, 0.020, 63, residential=(5, 6, 6))
     d.meter("m11", "l32", _CU16, 0.060, 40, lighting=2.5)
     d.solar("pv2", "l31", _CU16, 0.020, 63, (9, 9, 9))
-    d.breaker("cb4", "t1", 160)
-    d.line("l41", "cb4", _AL95, 0.060, rated_a=140)
-    d.meter("m12", "l41", _CU50, 0.015, 80, residential=(12, 9, 10))
-    d.meter("m13", "l41", _CU50, 0.025, 100, ev=9.0, commercial=(7, 5, 5))
+    d.breaker("cb4", "t1", 250)
+    d.line("l41", "cb4", _AL95, 0.060, rated_a=125)
+    d.meter("m12", "l41", _CU50, 0.015, 125, residential=(12, 9, 10))
+    d.meter("m13", "l41", _CU50, 0.025, 160, ev=7.0, commercial=(7, 5, 5))
     return d.finish(
         "A suburban cable feeder with homes, charging points and photovoltaics",
         50.0,
@@ -166,13 +166,17 @@ def _village() -> FeederSpec:
     d.line("l23", "l22", _ABC70, 0.130, rated_a=80)
     d.meter("m09", "l23", _ABC25, 0.030, 40, residential=(2, 2, 2))
     d.meter("m10", "l21", _ABC25, 0.040, 25, lighting=1.0)
+    d.breaker("cb3", "t1", 100)
+    d.line("l31", "cb3", _ABC95, 0.030, rated_a=40)
+    d.meter("m11", "l31", _ABC25, 0.020, 50, residential=(2, 3, 2.5))
+    d.meter("m12", "l31", _ABC25, 0.025, 50, commercial=2)
     return d.finish(
         "A village on long overhead lines",
         50.0,
         230.0,
         Site(45.75, 21.23, 2.0, 11.0, 11.0, "Strada Morii 4"),
         Source("village-substation", 20.0, 1.0, 120, 90, 0.8, (1, 2)),
-        Transformer("village-t1", 100, 0.4, 4.0, 1750, 320, tap=1),
+        Transformer("village-t1", 160, 0.4, 4.0, 2350, 375, tap=1),
     )
 
 
@@ -190,6 +194,10 @@ def _arcade() -> FeederSpec:
     d.breaker("cb4", "t1", 400)
     d.meter("m41", "cb4", _CU120, 0.025, 300, motor=11, lighting=3)
     d.solar("pv1", "cb4", _CU120, 0.035, 190, (10, 10, 10))
+    d.breaker("cb5", "t1", 400)
+    d.line("l51", "cb5", _CU120, 0.020, rated_a=160)
+    d.meter("m51", "l51", _CU50, 0.010, 190, commercial=(4, 5, 4))
+    d.meter("m52", "l51", _CU50, 0.015, 190, commercial=(5, 3, 4))
     return d.finish(
         "A shopping arcade with offices above",
         60.0,
@@ -218,6 +226,10 @@ def _workshop() -> FeederSpec:
     d.meter("m07", "l22", _CU50, 0.010, 100, residential=(4, 4, 5), ev=(0, 3, 0))
     d.meter("m08", "l22", _CU50, 0.020, 100, residential=(5, 4, 4))
     d.solar("pv1", "l21", _CU50, 0.020, 125, (8, 8, 8))
+    d.breaker("cb3", "t1", 250)
+    d.line("l31", "cb3", _CU120, 0.030, rated_a=125)
+    d.meter("m09", "l31", _CU50, 0.010, 160, commercial=(4, 3, 5))
+    d.meter("m10", "l31", _CU50, 0.015, 160, residential=(4, 5, 3))
     return d.finish(
         "Workshops and small industry",
         60.0,
@@ -242,13 +254,17 @@ def _terrace() -> FeederSpec:
         d.meter(f"m{k}4", f"l{k}2", _CU50, 0.015, 80, residential=(7, 6, 6), lighting=1.0)
     d.breaker("cb4", "t1", 200)
     d.meter("m41", "cb4", _CU50, 0.040, 160, ev=14)
+    d.breaker("cb5", "t1", 200)
+    d.line("l51", "cb5", _AL95, 0.040, rated_a=100)
+    d.meter("m51", "l51", _CU50, 0.010, 125, residential=(7, 9, 8))
+    d.meter("m52", "l51", _CU50, 0.015, 125, commercial=(5, 4, 6))
     return d.finish(
         "Terraced houses and flats with much photovoltaics and charging",
         50.0,
         230.0,
         Site(52.09, 5.12, 1.0, 10.5, 7.5, "Gracht 12"),
         Source("terrace-substation", 10.0, 1.0, 200, 160, 1.2, (1, 2)),
-        Transformer("terrace-t1", 400, 0.4, 4.0, 4600, 610, tap=1),
+        Transformer("terrace-t1", 500, 0.4, 4.0, 5500, 720, tap=1),
     )
 
 

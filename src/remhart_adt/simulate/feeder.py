@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from remhart_adt.errors import MissingExtraError, SimulationError
 from remhart_adt.simulate.spec import LOAD_KINDS, Bank, FeederSpec, Line, Meter, Solar
 
-__all__ = ["Fault", "Feeder", "Solution"]
+__all__ = ["Fault", "Feeder", "Solution", "join"]
 
 Floats = NDArray[np.float64]
 Phasors = NDArray[np.complex128]
@@ -351,7 +351,7 @@ class Feeder:
         for a, b in itertools.pairwise(cuts):
             self._configure(broken, int(taps[a]), int(on[a]), fault)
             parts.append(self._block(kw[a:b], kvar[a:b], pu[a:b], alive))
-        return parts[0] if len(parts) == 1 else _join(parts)
+        return parts[0] if len(parts) == 1 else join(parts)
 
     @staticmethod
     def _series(value: ArrayLike, n: int, name: str) -> Floats:
@@ -427,6 +427,7 @@ def _phasors(matrix: Any, n: int, name: str) -> tuple[Phasors, Phasors]:
     return both[:, :3], both[:, half // 2 : half // 2 + 3]
 
 
-def _join(parts: Sequence[Solution]) -> Solution:
+def join(parts: Sequence[Solution]) -> Solution:
+    """Consecutive stretches as one; `alive` is that of the first."""
     names = ("v", "i", "line_loss_w", "transformer_loss_w", "source_w", "source_var", "transformer_va", "converged")
     return Solution(**{k: np.concatenate([getattr(p, k) for p in parts]) for k in names}, alive=parts[0].alive)

@@ -1,8 +1,9 @@
 """Grid frequency from an aggregated swing equation: 2H dw/dt = pm - pl - D w, all in p.u.
 
-Load and renewables wander (Ornstein-Uhlenbeck), schedules step every quarter of an hour, now and then a unit trips and is
-replaced within minutes; governors answer with droop behind a dead band, a slow integral brings the frequency back.
-The constants give what a large interconnection shows: a standard deviation near 15 mHz (50 Hz), 1 % deviations practically never.
+Load and renewables wander (Ornstein-Uhlenbeck), schedules step every quarter of an hour, now and then a unit trips and
+is replaced within minutes; governors answer with droop behind a dead band, a slow integral brings the frequency back.
+The constants give what a large interconnection shows: a standard deviation near 15 mHz (50 Hz), and deviations of 1 %
+practically never.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Frequency:
         self.block(max(1, round(warm_s / 5)), 5.0)
 
     def block(self, n: int, step_s: float) -> NDArray[np.float64]:
-        """Hz at the next n instants, each `step_s` after the one before. Integrates in steps of at most half a second."""
+        """Hz at the next n instants, each `step_s` after the one before."""
         inner = max(1, math.ceil(step_s / (0.1 if step_s <= 1 else 0.5)))
         dt = step_s / inner
         kicks = (self._rng.standard_normal(n * inner) * (_NOISE * math.sqrt(dt))).tolist()

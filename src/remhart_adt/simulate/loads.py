@@ -9,6 +9,7 @@ Second by second a fast noise is laid over the straight line between two minutes
 from __future__ import annotations
 
 import math
+import zlib
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,8 +44,11 @@ _BANK_DWELL_MIN: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class Minutes:
-    """n minutes of the feeder's surroundings: `kw`, `kvar` (n, L) at nominal voltage (photovoltaics negative), `source_pu`
-    (n,), `steps` of the bank (n,) int, and the weather."""
+    """n minutes of the feeder's surroundings.
+
+    `kw`, `kvar` (n, L) at nominal voltage (photovoltaics negative), `source_pu` (n,), `steps` of the bank (n,) int, and
+    the weather.
+    """
 
     time_us: NDArray[np.int64]
     kw: Floats
@@ -82,7 +86,9 @@ class Scenery:
         self._kinds = np.array(feeder.load_kinds)
         self._peak = feeder.load_peak_kw
         n = feeder.n_loads
-        habits, slow, switch, weather, source = np.random.default_rng([seed, len(feeder.spec.name), n]).spawn(5)
+        habits, slow, switch, weather, source = np.random.default_rng(
+            [seed, zlib.crc32(feeder.spec.name.encode())]
+        ).spawn(5)
         groups: dict[tuple[object, ...], int] = {}
         keys = [
             (e, k, None if k in _TOGETHER else p)
@@ -149,15 +155,17 @@ class Scenery:
             cooling = 0.012 * np.maximum(air.temperature - 21, 0)[:, None]
             return np.asarray(0.20 + w[0] * np.where(day, 0.52, 0.22) * _plateau(h, 7.8, 18.6) * (1 + cooling))
         if kind == "ev":
-            return 0.01 + 0.93 * machines
+            return np.asarray(0.01 + 0.93 * machines)
         if kind == "heat_pump":
-            return 0.04 + 0.86 * machines
+            return np.asarray(0.04 + 0.86 * machines)
         if kind == "motor":
             return np.asarray(0.06 + _plateau(h, 6.6, 17.2, 0.3) * np.where(day, 1.0, 0.25) * (0.22 + 0.5 * machines))
         if kind == "lighting":
-            return 0.02 + 0.9 / (1 + np.exp(np.clip((air.sun + 0.03) / 0.02, -50, 50)))[:, None] * np.ones_like(h)
+            night = 1 / (1 + np.exp(np.clip((air.sun + 0.03) / 0.02, -50, 50)))
+            return np.asarray((0.02 + 0.9 * night)[:, None] * np.ones_like(h))
         cell = air.temperature + 0.03 * air.irradiance
-        return (np.maximum(air.irradiance / 1000 * 0.93 * (1 - 0.004 * (cell - 25)), 0.0))[:, None] * np.ones_like(h)
+        output = np.maximum(air.irradiance / 1000 * 0.93 * (1 - 0.004 * (cell - 25)), 0.0)
+        return np.asarray(output[:, None] * np.ones_like(h))
 
     def _machines(self, hour: Floats, working: NDArray[np.bool_], air: Air) -> Floats:
         """Share of each load's machines that run, (n, L): on and off as two-state Markov chains."""
@@ -167,7 +175,7 @@ class Scenery:
         start, stop = np.empty((n, groups)), np.full((n, groups), 1 / 15.0)
         evening = _bump(hour, 18.6, 2.2)
         duty = np.clip((17 - air.temperature) / 26, 0.06, 0.92)
-        rates = {
+        rates: dict[str, tuple[Floats, Floats | float]] = {
             "residential": (0.004 + 0.022 * evening + 0.012 * _bump(hour, 7.3, 1.0), 1 / 11.0),
             "ev": (0.0006 + 0.0075 * evening + np.where(working, 0.0, 0.0012), 1 / 105.0),
             "heat_pump": (duty / 22, (1 - duty) / 22),
@@ -176,7 +184,7 @@ class Scenery:
         for name in np.unique(kind):
             on, off = rates.get(str(name), (np.zeros(n), 1.0))
             start[:, kind == name] = np.asarray(on)[:, None]
-            stop[:, kind == name] = np.reshape(off, (-1, 1))
+            stop[:, kind == name] = np.asarray(off, dtype=np.float64).reshape(-1, 1)
         chance = self._switch.random((n, _MACHINES, groups))
         share, state = np.empty((n, groups)), self._on
         for t in range(n):

@@ -1,7 +1,7 @@
 """A transformer's temperatures after IEEE C57.91-2011, clause 7: top-oil and hottest-spot rises with their time lags.
 
-Ultimate rises: oil = oil_rise * ((K^2 R + 1) / (R + 1))^n, winding over oil = winding_rise * K^(2m), with K the load in p.u. of
-the rating and R the ratio of load loss to no-load loss; each follows its ultimate value with one time constant.
+Ultimate rises: oil = oil_rise * ((K^2 R + 1) / (R + 1))^n, winding over oil = winding_rise * K^(2m), with K the load in
+p.u. of the rating and R the ratio of load loss to no-load loss; each follows its ultimate value with one time constant.
 """
 
 from __future__ import annotations

@@ -31,12 +31,12 @@ class OrnsteinUhlenbeck:
 
     def __init__(self, rng: np.random.Generator, tau_s: Floats, sigma: Floats) -> None:
         self._rng, self._tau, self._sigma = rng, tau_s, sigma
-        self._state: Floats = rng.standard_normal(len(tau_s)) * sigma
+        self._state: Floats = np.asarray(rng.standard_normal(len(tau_s)) * sigma)
 
     def block(self, n: int, step_s: float) -> Floats:
         """The next n values, (n, K); each lies `step_s` after the one before."""
-        decay = np.exp(-step_s / self._tau)
-        kick = self._rng.standard_normal((n, len(self._tau))) * (self._sigma * np.sqrt(1 - decay**2))
+        decay: Floats = np.exp(-step_s / self._tau)
+        kick: Floats = self._rng.standard_normal((n, len(self._tau))) * (self._sigma * np.sqrt(1 - decay**2))
         out = np.empty_like(kick)
         state = self._state
         for k in range(n):

@@ -1,0 +1,89 @@
+"""What meters make of the truth: class errors, noise and the last digit.
+
+Every meter has gain errors of its own, drawn once within its class, and some noise per reading. Classes: voltage 0.2 %,
+current and active power 0.5 %, reactive power 1 % (both powers of the apparent power), frequency 1 mHz.
+Current is the true RMS value and reactive power that of the fundamental; the engine knows no harmonics, so THD channels
+stay empty. A dead phase reads zero, and a meter without any voltage measures no frequency.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from remhart_adt.readings import CHANNEL_INDEX, CHANNELS
+from remhart_adt.simulate.feeder import Solution
+
+__all__ = ["Meters"]
+
+Floats = NDArray[np.float64]
+
+_CLASS_V: Final = 0.002
+_CLASS_I: Final = 0.005
+_CLASS_P: Final = 0.005
+_CLASS_Q: Final = 0.010
+# A gain error lies anywhere in 0.6 of the class, noise has a standard deviation of 0.12 of it: a reading outside its
+# class is then a three-sigma event.
+_GAIN: Final = 0.6
+_NOISE: Final = 0.12
+_DIGITS: Final = {"V": 2, "A": 3, "W": 1, "var": 1, "Hz": 3, "degC": 1}
+_DEAD_V: Final = 0.02
+
+
+class Meters:
+    """The meters of P points. `dropout` is the share of readings that never arrive."""
+
+    def __init__(
+        self,
+        n_points: int,
+        nominal_v: float,
+        gains: np.random.Generator,
+        noise: np.random.Generator,
+        *,
+        dropout: float = 0.0,
+    ) -> None:
+        """`gains` makes the meters, `noise` their readings: the same gains make the same meters again."""
+        self._rng, self._nominal, self._dropout = noise, nominal_v, dropout
+        self._losses = noise.spawn(1)[0]
+
+        def gain(error: float, *shape: int) -> Floats:
+            return 1 + gains.uniform(-_GAIN, _GAIN, (n_points, *shape)) * error
+
+        self._gain_v, self._gain_i = gain(_CLASS_V, 3), gain(_CLASS_I, 3)
+        self._gain_p, self._gain_q = gain(_CLASS_P, 3), gain(_CLASS_Q, 3)
+        self._gain_line, self._gain_n = gain(_CLASS_V, 3), gain(_CLASS_I)
+
+    def read(self, truth: Solution, hz: Floats, oil: Floats, ambient: Floats, oil_point: int) -> Floats:
+        """Readings (T, P, 25) in the order of `readings.CHANNELS`; a lost reading is all NaN.
+
+        `hz`, `oil`, `ambient` (T,) are the truth of the feeder; only the point `oil_point` measures temperatures.
+        """
+        t, p = truth.v.shape[:2]
+        values = np.full((t, p, len(CHANNELS)), np.nan)
+        s = truth.s
+        size = np.abs(s)
+        line = np.abs(truth.v - np.roll(truth.v, -1, axis=2))
+        self._put(values, "v_a", np.abs(truth.v) * self._gain_v, np.abs(truth.v) * _CLASS_V, 3)
+        self._put(values, "i_a", np.abs(truth.i) * self._gain_i, np.abs(truth.i) * _CLASS_I, 3)
+        self._put(values, "p_a", s.real * self._gain_p, size * _CLASS_P, 3)
+        self._put(values, "q_a", s.imag * self._gain_q, size * _CLASS_Q, 3)
+        self._put(values, "v_ab", line * self._gain_line, line * _CLASS_V, 3)
+        neutral = np.abs(truth.neutral)
+        self._put(values, "i_n", (neutral * self._gain_n)[..., None], (neutral * _CLASS_I)[..., None], 1)
+        hertz = np.broadcast_to(hz[:, None, None], (t, p, 1))
+        self._put(values, "freq", hertz, np.full((t, p, 1), 0.001 / _NOISE / 2), 1)
+        dead = np.abs(truth.v).max(axis=2) < _DEAD_V * self._nominal
+        values[..., CHANNEL_INDEX["freq"]][dead] = np.nan
+        for name, series in (("oil_temp", oil), ("ambient_temp", ambient)):
+            noisy = series + self._rng.normal(0, 0.15, t)
+            values[:, oil_point, CHANNEL_INDEX[name]] = np.round(noisy, _DIGITS["degC"])
+        if self._dropout > 0:
+            values[self._losses.random((t, p)) < self._dropout] = np.nan
+        return values
+
+    def _put(self, values: Floats, first: str, mean: Floats, error: Floats, width: int) -> None:
+        at = CHANNEL_INDEX[first]
+        noisy = mean + self._rng.standard_normal(mean.shape) * (error * _NOISE)
+        values[..., at : at + width] = np.round(noisy, _DIGITS[CHANNELS[at].unit]) + 0.0  # + 0.0 turns -0.0 into 0.0
