@@ -46,15 +46,20 @@ class ContextError(Exception):
         self.expected = expected
 
 
-def read_context(value: Any) -> Context:
-    """The meaning of an @context value. Raises ContextError."""
+def read_context(value: Any, outer: Context | None = None) -> Context:
+    """The meaning of an @context value; inside an element it adds to the outer one's. Raises ContextError."""
     entries = value if isinstance(value, list) else [value]
-    if not entries:
+    if not entries and outer is None:
         raise ContextError("emptyContext")
-    version = _dtdl_version(entries[0])
-    known: quantities.Quantities | None = quantities.V2 if version == 2 else None
-    incomplete = False
-    for index, entry in enumerate(entries[1:], start=1):
+    versions = 0
+    while versions < len(entries) and _names_dtdl(entries[versions], first=versions == 0 and outer is None):
+        versions += 1
+    if versions == 0 and outer is not None:
+        version, known, incomplete = outer.version, outer.quantities, outer.incomplete
+    else:
+        version = [_dtdl_version(entry) for entry in entries[:versions]][-1]
+        known, incomplete = quantities.V2 if version == 2 else None, False
+    for index, entry in enumerate(entries[versions:], start=versions):
         if isinstance(entry, dict):
             raise ContextError("disallowedLocalContext", index=index)
         if not isinstance(entry, str):
@@ -65,6 +70,11 @@ def read_context(value: Any) -> Context:
         elif extension == "quantities" and version == 3:
             known = quantities.V3
     return Context(version, known, incomplete)
+
+
+def _names_dtdl(entry: Any, *, first: bool) -> bool:
+    """Whether an entry is to be read as the DTDL context: the very first has to be one, later ones may."""
+    return first or (isinstance(entry, str) and entry.startswith(CONTEXT))
 
 
 def _dtdl_version(entry: Any) -> int:

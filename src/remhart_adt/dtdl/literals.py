@@ -17,7 +17,6 @@ Say = Callable[[str, Path], None]
 BAD: Final = object()
 
 _LANGUAGE: Final = re.compile(r"[a-z]{2,4}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?", re.ASCII)
-_ASPECT: Final = {"@id": "Id", "@context": "Context", "@graph": "Graph", "@language": "Language"}
 
 
 def utf16_length(text: str) -> int:
@@ -35,51 +34,76 @@ def _fits(kind: str, value: Any) -> bool:
     return isinstance(value, (str, int, float, bool))
 
 
-def scalar(kind: str, value: Any, path: Path, say: Say) -> Any:
-    """A string, boolean, integer or any literal (`kind` literal)."""
+def scalar(kind: str, value: Any, path: Path, say: Say, *, required: bool, lenient: bool) -> Any:
+    """A string, boolean, integer or any literal (`kind` literal). `lenient` (DTDL v2): keywords do not matter."""
     while isinstance(value, list):
+        if not value and not required:
+            return BAD  # no value at all, which is what optional means
         if len(value) != 1:
             say(f"{kind}MultipleValues" if value else f"{kind}CountBelowMin", path)
             return BAD
         value, path = value[0], (*path, 0)
-    title = kind.capitalize()
     if isinstance(value, dict):
-        bad = False
-        for key in value:
-            if key in ("@value", "@type"):
-                continue
-            aspect = _ASPECT.get(key) or ("Keyword" if key.startswith("@") else "InvalidProp")
-            say(f"valueObject{aspect}", (*path, key))
-            bad = True
-        if "@value" not in value:
-            say(f"{kind}ObjectNoValue", path)
-            return BAD
-        stated = value.get("@type")
-        if stated is not None:
-            if not isinstance(stated, str):
-                say("literalTypeNotSingular", (*path, "@type"))
-                bad = True
-            elif kind != "literal" and stated not in (f"xsd:{kind}", f"http://www.w3.org/2001/XMLSchema#{kind}"):
-                say(f"{kind}TypeNot{title}", (*path, "@type"))
-                bad = True
-        if not _fits(kind, value["@value"]):
-            say(f"{kind}ValueNot{title}" if kind != "literal" else "literalNotValid", (*path, "@value"))
-            bad = True
-        return BAD if bad else value["@value"]
+        return _value_object(kind, value, path, say, lenient=lenient)
     if not _fits(kind, value):
-        say("literalNotValid" if kind == "literal" else f"{kind}Not{title}", path)
+        say("literalNotValid" if kind == "literal" else f"{kind}Not{kind.capitalize()}", path)
         return BAD
     return value
 
 
-def lang_string(value: Any, limit: int, path: Path, say: Say) -> dict[str, str] | object:
+def _value_object(kind: str, value: dict[str, Any], path: Path, say: Say, *, lenient: bool) -> Any:
+    bad = False
+    for key in value:
+        aspect = _aspect(key, ("@value", "@type"), lenient=lenient)
+        if aspect:
+            say(f"valueObject{aspect}", (*path, key))
+            bad = True
+    if "@value" not in value:
+        say(f"{kind}ObjectNoValue", path)
+        return BAD
+    stated = value.get("@type")
+    if isinstance(stated, list) and len(stated) == 1:
+        stated = stated[0]
+    if stated is not None:
+        datatype = _datatype(stated)
+        if not isinstance(stated, str):
+            say("literalTypeNotSingular", (*path, "@type"))
+            bad = True
+        elif kind == "literal" and datatype in ("string", "integer", "boolean"):
+            kind = datatype  # any literal may be of any type, but it must be what it says
+        elif kind != "literal" and datatype != kind:
+            say(f"{kind}TypeNot{kind.capitalize()}", (*path, "@type"))
+            bad = True
+    if not _fits(kind, value["@value"]):
+        say(f"{kind}ValueNot{kind.capitalize()}" if kind != "literal" else "literalNotValid", (*path, "@value"))
+        bad = True
+    return BAD if bad else value["@value"]
+
+
+def _datatype(stated: Any) -> str:
+    text = stated if isinstance(stated, str) else ""
+    return text.removeprefix("xsd:").removeprefix("http://www.w3.org/2001/XMLSchema#")
+
+
+def _aspect(key: str, expected: tuple[str, ...], *, lenient: bool) -> str:
+    """What a member that does not belong there is called in the rules' names; nothing when it does not matter."""
+    if key in expected:
+        return ""
+    if key in ("@id", "@context", "@graph"):
+        return key[1:].capitalize()
+    if key.startswith("@"):
+        return "" if lenient else {"@language": "Language", "@type": "Type"}.get(key, "Keyword")
+    return "InvalidProp"
+
+
+def lang_string(value: Any, limit: int, path: Path, say: Say, *, lenient: bool) -> dict[str, str] | object:
     """Text by language code: a bare string means English."""
     if isinstance(value, str):
         return {"en": value} if _short_enough(value, limit, path, say) else BAD
     if isinstance(value, dict):
         return _language_map(value, limit, path, say)
     if isinstance(value, list):
-        return _language_list(value, limit, path, say)
+        return _language_list(value, limit, path, say, lenient=lenient)
     say("langStringElementNotStringOrObject", path)
     return BAD
 
@@ -97,7 +121,7 @@ def _language_map(value: dict[str, Any], limit: int, path: Path, say: Say) -> di
     for code, text in value.items():
         here = (*path, code)
         if code.startswith("@"):
-            say("langTagValueInLangMap" if code in ("@language", "@value") else "langMapObjKeyword", here)
+            say("langTagValueInLangMap" if value.keys() == {"@language", "@value"} else "langMapObjKeyword", here)
             bad = True
             continue
         if _LANGUAGE.fullmatch(code) is None:
@@ -113,14 +137,14 @@ def _language_map(value: dict[str, Any], limit: int, path: Path, say: Say) -> di
     return BAD if bad else result
 
 
-def _language_list(value: list[Any], limit: int, path: Path, say: Say) -> dict[str, str] | object:
+def _language_list(value: list[Any], limit: int, path: Path, say: Say, *, lenient: bool) -> dict[str, str] | object:
     result: dict[str, str] = {}
     bad = False
     for index, item in enumerate(value):
         here: Path = (*path, index)
         code, text = "en", item
         if isinstance(item, dict):
-            found = _tagged(item, here, say)
+            found = _tagged(item, here, say, lenient=lenient)
             if found is None:
                 bad = True
                 continue
@@ -139,14 +163,13 @@ def _language_list(value: list[Any], limit: int, path: Path, say: Say) -> dict[s
     return BAD if bad else result
 
 
-def _tagged(item: dict[str, Any], path: Path, say: Say) -> tuple[str, str] | None:
+def _tagged(item: dict[str, Any], path: Path, say: Say, *, lenient: bool) -> tuple[str, str] | None:
     before = True
     for key in item:
-        if key in ("@value", "@language"):
-            continue
-        aspect = {**_ASPECT, "@type": "Type"}.get(key) or ("Keyword" if key.startswith("@") else "InvalidProp")
-        say(f"langStringElement{aspect}", (*path, key))
-        before = False
+        aspect = _aspect(key, ("@value", "@language"), lenient=lenient)
+        if aspect:
+            say(f"langStringElement{aspect}", (*path, key))
+            before = False
     if "@value" not in item:
         say("langStringElementNoValue", path)
         return None

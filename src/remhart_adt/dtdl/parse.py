@@ -74,7 +74,7 @@ def _walk_all(texts: list[Text], index: Index) -> None:
     for text in texts:
         before = len(index.elements)
         walk(text, index)
-        check_siblings(list(index.elements.values())[before:])
+        check_siblings(list(index.elements.values())[before:], index)
 
 
 def _resolve(

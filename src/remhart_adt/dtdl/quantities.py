@@ -278,6 +278,7 @@ class Quantities:
     type_ids: dict[str, str]
     unit_ids: dict[str, str]
     cotypes: frozenset[str]
+    unit_property: str
     version: int
 
     def units(self, semantic_type: str) -> tuple[str, ...]:
@@ -295,6 +296,7 @@ def _v2() -> Quantities:
         type_ids={f"dtmi:standard:class:{name};2": name for name in types},
         unit_ids={f"dtmi:standard:unit:{name};2": name for name in units},
         cotypes=frozenset({"Property", "Telemetry"}),
+        unit_property="dtmi:dtdl:property:unit;2",
         version=2,
     )
 
@@ -309,6 +311,7 @@ def _v3() -> Quantities:
         type_ids={f"{base}class:{name}": name for name in types},
         unit_ids={f"{base}enum:{family}:{name}": name for name, family in units.items()},
         cotypes=frozenset({"CommandRequest", "CommandResponse", "Field", "MapValue", "Property", "Telemetry"}),
+        unit_property=f"{base}property:unit",
         version=3,
     )
 

@@ -14,6 +14,7 @@ from remhart_adt.dtdl.elements import Element, Index, Reference
 from remhart_adt.dtdl.metamodel import (
     CLASSES,
     COMPLEX,
+    GEOSPATIAL,
     MAX_CONTENTS_TOTAL,
     MAX_EXTENDS_DEPTH,
     MAX_EXTENDS_TOTAL,
@@ -27,7 +28,7 @@ __all__ = ["check_references", "check_siblings", "check_structure", "longest_cha
 _INT32: Final = range(-(2**31), 2**31)
 
 
-def check_siblings(elements: Iterable[Element]) -> None:
+def check_siblings(elements: Iterable[Element], index: Index) -> None:
     """Names, and the values of an Enum, differ among siblings."""
     for element in elements:
         specs = CLASSES[element.version][element.kind].properties
@@ -36,8 +37,8 @@ def check_siblings(elements: Iterable[Element]) -> None:
                 seen: set[tuple[type, Any]] = set()
                 for child in element.children(prop):
                     value = child.literals.get(key)
-                    if value is None:
-                        continue
+                    if value is None or ("@id" in child.raw and index.elements.get(child.id) is not child):
+                        continue  # an identifier defined twice is reported as that
                     if (type(value), value) in seen:
                         child.say(
                             "nonUniquePropertyValue", key, where=element.label(), prop=prop, expected=key, value=value
@@ -136,24 +137,24 @@ def _enum_values(element: Element) -> None:
             child.say("nonConformantDatatype", "enumValue", value=repr(value), expected=wanted)
 
 
-def _schema_steps(index: Index, element: Element) -> list[tuple[str, int]]:
-    """Complex schemas one step below a complex schema; a step to a primitive is counted by the caller as weight."""
+def _inner_schemas(element: Element) -> list[Element | Reference]:
+    """Links from a complex schema to the schemas one step below it."""
     holders: list[Element] = [element] if element.kind == "Array" else []
     for prop in ("fields", "mapKey", "mapValue"):
         holders += element.children(prop)
-    steps: list[tuple[str, int]] = []
-    for holder in holders:
-        for link in holder.links.get("elementSchema" if holder is element else "schema", ()):
-            target = index.target(link)
-            steps.append((target.id if target is not None else "", 1))
-    return steps
+    return [
+        link for holder in holders for link in holder.links.get("elementSchema" if holder is element else "schema", ())
+    ]
 
 
 def _schema_nesting(index: Index, elements: list[Element]) -> bool:
     complexes = {e.id: e for e in elements if e.kind in COMPLEX}
 
     def successors(node: str) -> list[tuple[str, int]]:
-        return _schema_steps(index, complexes[node]) if node in complexes else []
+        if node not in complexes:
+            return []
+        targets = [index.target(link) for link in _inner_schemas(complexes[node])]
+        return [(target.id if target is not None else "", 1) for target in targets]
 
     lengths, circles = longest_chains(complexes, successors)
     for node in circles:
@@ -242,18 +243,20 @@ def _no_arrays(index: Index, elements: list[Element]) -> None:
     for element in elements:
         if element.kind != "Property" or element.version != 2:
             continue
-        stack = [index.target(link) for link in element.links.get("schema", ())]
+        stack = list(element.links.get("schema", ()))
         seen: set[str] = set()
         while stack:
-            schema = stack.pop()
-            if schema is None or schema.id in seen:
-                continue
-            seen.add(schema.id)
-            if schema.kind == "Array":
+            link = stack.pop()
+            schema = index.target(link)
+            standard = link.standard if isinstance(link, Reference) else ""
+            if standard in GEOSPATIAL or (schema is not None and schema.kind == "Array"):
+                shown = schema.label() if schema is not None else f"{standard}, whose coordinates are an Array"
                 remedy = "Use DTDL v3, where properties may be arrays, or another schema."
-                element.say("excludedType", "schema", value=schema.label(), expected=remedy)
+                element.say("excludedType", "schema", value=shown, expected=remedy)
                 break
-            stack.extend(index.elements.get(node) for node, _ in _schema_steps(index, schema) if node)
+            if schema is not None and schema.id not in seen:
+                seen.add(schema.id)
+                stack.extend(_inner_schemas(schema))
 
 
 def _sizes(index: Index) -> None:

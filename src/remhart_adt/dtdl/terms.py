@@ -39,6 +39,8 @@ def standard_of(text: str, context: Context) -> str:
 
 def property_name(key: str, context: Context) -> str:
     """The plain name of a property given as a word or as its full DTMI."""
+    if context.quantities is not None and key == context.quantities.unit_property:
+        return "unit"
     match = _PROPERTY_ID.fullmatch(key) if key.startswith("dtmi:") else None
     return match[1] if match is not None and match[2] == str(context.version) else key
 

@@ -37,10 +37,10 @@ def read_literal(element: Element, name: str, key: str, value: Any, spec: Prop) 
 
     path: Path = (*element.path, key)
     if spec.kind == "langString":
-        return lang_string(value, spec.max_length or 0, path, say)
+        return lang_string(value, spec.max_length or 0, path, say, lenient=element.version == 2)
     if spec.kind == "dtmi":
         return _dtmi(element, key, value, spec)
-    got = scalar(spec.kind, value, path, say)
+    got = scalar(spec.kind, value, path, say, required=spec.required, lenient=element.version == 2)
     if got is BAD:
         return BAD
     if isinstance(got, str) and spec.max_length is not None and utf16_length(got) > spec.max_length:
@@ -70,6 +70,8 @@ def _dtmi(element: Element, key: str, value: Any, spec: Prop) -> Any:
         value = value[0]
     if isinstance(value, dict) and isinstance(value.get("@value"), str):
         value = value["@value"]
+    if value == []:
+        return BAD
     if isinstance(value, list):
         element.say("identifierMultipleValues", key, count=len(value))
     elif not isinstance(value, str):

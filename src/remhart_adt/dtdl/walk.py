@@ -87,7 +87,7 @@ def _context(text: Text, raw: dict[str, Any], path: Path, outer: Context | None)
             raise _Stop
         return outer
     try:
-        return read_context(raw["@context"])
+        return read_context(raw["@context"], outer)
     except ContextError as error:
         where = (*path, "@context") if error.index is None else (*path, "@context", error.index)
         text.say(error.rule, where, value=error.value, expected=error.expected, version=outer.version if outer else "")
@@ -193,15 +193,15 @@ def _types(text: Text, job: _Job, context: Context, where: str) -> tuple[str, tu
     if not _all_text(types):
         text.say("badType", here, where=where, prop=job.prop, value="@type that is not text", expected=expected)
         return "", (), False, False
-    classes: list[str] = []
-    quantities: list[str] = []
+    classes: dict[str, None] = {}
+    quantities: dict[str, None] = {}
     unknown: list[str] = []
     for entry in types:
         sort, name = type_meaning(entry, context)
         if sort in ("class", "abstract"):
-            classes.append(name)
+            classes[name] = None
         elif sort == "quantity":
-            quantities.append(name)
+            quantities[name] = None
         elif sort == "supertype":
             text.say("abstractSupplementalType", here, where=where, value=name)
         else:
@@ -211,6 +211,8 @@ def _types(text: Text, job: _Job, context: Context, where: str) -> tuple[str, tu
         rule = type_rule(entry, context)
         if rule == "typeIrrelevantDtmiOrTerm" and context.incomplete and entry.startswith("dtmi:"):
             rule = ""
+        if rule == "typeIrrelevantDtmiOrTerm" and not classes:
+            continue  # the missing class says it all
         if rule:
             text.say(rule, here, where=where, value=entry)
         else:
@@ -218,15 +220,12 @@ def _types(text: Text, job: _Job, context: Context, where: str) -> tuple[str, tu
     if len(classes) > 1:
         text.say("multipleMaterialTypes", here, where=where, value=", ".join(classes))
         return "", (), False, False
-    if not classes and spec.infer:
-        classes, inferred = [spec.infer], True
-    else:
-        inferred = False
-    if not classes or classes[0] not in spec.allowed or classes[0] not in CLASSES[context.version]:
-        shown = classes[0] if classes else "an object without a DTDL type"
+    kind = next(iter(classes), "")
+    if kind not in spec.allowed or kind not in CLASSES[context.version]:
+        shown = kind or "an object without a DTDL type"
         text.say("badType", here, where=where, prop=job.prop, value=shown, expected=expected)
         return "", (), False, False
-    return classes[0], tuple(quantities), is_open, inferred
+    return kind, tuple(quantities), is_open, False
 
 
 def _all_text(value: Any) -> bool:
@@ -353,7 +352,7 @@ def _links(index: Index, element: Element, name: str, key: str, value: Any, spec
         else:
             shown = "null" if item is None else f"a {type(item).__name__}"
             element.say_at(path, "refNotStringOrObject", name, value=shown, expected=_expected(spec))
-    if usable == 0 and (spec.required or not spec.plural):
+    if usable == 0 and spec.required:
         element.say("objectCountBelowMin", key, prop=name, expected=_expected(spec))
     elif not spec.plural and usable > 1:
         element.say("objectMultipleValues", key, prop=name, count=usable)
@@ -410,25 +409,22 @@ def _unit(element: Element, key: str, value: Any, context: Context) -> None:
             "refNotStringOrObject" if values else "objectCountBelowMin", key, value="not text", expected="a unit"
         )
         return
+    mismatch = "notRequiredType" if known.version == 2 else "wrongParent"
     unit = known.unit_ids.get(values[0], values[0])
     family = known.family_of_unit.get(unit)
     if family is None:
         rule = "badType" if type_rule(unit, context) == "typeIrrelevantDtmiOrTerm" else "badDtmiOrTerm"
-        element.say(rule, key, value=unit, expected="a unit")
         if rule == "badDtmiOrTerm":
+            element.say(rule, key, value=unit, expected="a unit")
             element.say("objectCountBelowMin", key, expected="a unit")
+        else:
+            element.say(mismatch, key, value=element.types[0], other=unit, expected="a unit")
         return
     element.unit = unit
     for semantic, wanted in element.families.items():
-        if family != wanted:
+        if family != wanted and len(element.families) == 1:
             shown = ", ".join(known.units(semantic))
-            element.say(
-                "notRequiredType" if known.version == 2 else "wrongParent",
-                key,
-                value=semantic,
-                other=unit,
-                expected=shown,
-            )
+            element.say(mismatch, key, value=semantic, other=unit, expected=shown)
 
 
 def _cotypes(element: Element, context: Context, seen: set[str]) -> None:
