@@ -21,8 +21,8 @@ __all__ = ["ModelsOf", "Statement", "project", "to_sql"]
 ModelsOf = Callable[[str, bool], Collection[str]]
 """(model id, exact) -> ids of every stored model that IS_OF_MODEL accepts for it."""
 
-_TWIN_COLUMNS: Final = {("$dtId",): "id", ("$metadata", "$model"): "model"}
-_RELATIONSHIP_COLUMNS: Final = {
+_TWIN_COLUMNS: Final[dict[tuple[str, ...], str]] = {("$dtId",): "id", ("$metadata", "$model"): "model"}
+_RELATIONSHIP_COLUMNS: Final[dict[tuple[str, ...], str]] = {
     ("$relationshipId",): "id",
     ("$sourceId",): "source",
     ("$relationshipName",): "name",

@@ -1,0 +1,49 @@
+"""The query lag: on the real service a change reaches queries seconds after it reaches GET.
+
+With a lag of 0 (the default) queries read the live tables. With one, they read copies that changes enter when they are
+old enough.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import Any, Final
+
+from remhart_adt.local.adt.store import Store
+
+__all__ = ["Lag"]
+
+_SUFFIX: Final = "_lagged"
+
+
+class Lag:
+    """`changed` notes a change; `ready` brings the copies up to the moment `seconds` ago."""
+
+    def __init__(self, store: Store, seconds: float = 0.0) -> None:
+        self._store = store
+        self._seconds = seconds
+        self._waiting: deque[tuple[float, str, int, tuple[Any, ...] | None]] = deque()
+        if seconds > 0:
+            store.copy_tables(_SUFFIX)
+
+    def changed(self, table: str, number: int, row: tuple[Any, ...] | None) -> None:
+        """A row was written, or removed when it is None."""
+        if self._seconds > 0:
+            self._waiting.append((time.monotonic() + self._seconds, table, number, row))
+
+    def clear(self) -> None:
+        """Everything was removed; queries see that at once."""
+        self._waiting.clear()
+        if self._seconds > 0:
+            self._store.copy_tables(_SUFFIX)
+
+    def ready(self) -> str:
+        """Apply what is old enough; the suffix of the tables to read."""
+        if self._seconds <= 0:
+            return ""
+        now = time.monotonic()
+        while self._waiting and self._waiting[0][0] <= now:
+            _, table, number, row = self._waiting.popleft()
+            self._store.copy_row(table + _SUFFIX, number, row)
+        return _SUFFIX

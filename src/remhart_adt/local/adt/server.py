@@ -1,0 +1,275 @@
+"""The server as a process and as a thread: uvicorn with h11, one event loop, one writer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import json
+import signal
+import socket
+import struct
+import sys
+import threading
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from remhart_adt.errors import LocalServerError
+from remhart_adt.local.adt.admin import ADMIN, admin_app
+from remhart_adt.local.adt.app import AdtApp, Scope
+from remhart_adt.local.adt.catalog import Catalog
+from remhart_adt.local.adt.faults import Faults
+from remhart_adt.local.adt.instance import Instance
+from remhart_adt.local.adt.journal import Journal
+from remhart_adt.local.adt.lag import Lag
+from remhart_adt.local.adt.store import Store
+from remhart_adt.local.adt.throttle import Throttle
+
+__all__ = ["MEMORY", "LocalAdt", "Options", "main", "serve", "start_adt"]
+
+MEMORY: Final = ":memory:"
+# Longer than any client's pool keeps an idle connection, or a client would now and then write on one just closed.
+_KEEP_ALIVE_SECONDS: Final = 120
+_DRAIN_SECONDS: Final = 3
+_START_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a server behaves. `query_lag` is in seconds; `throttle` enforces the service's rate limits, answering 429
+    with `retry_after` seconds; `allow_remote` lets it listen on other than loopback addresses (it has no login)."""
+
+    data: str | Path = MEMORY
+    host: str = "127.0.0.1"
+    port: int = 0
+    journal: Path | None = None
+    throttle: bool = False
+    retry_after: int = 5
+    query_lag: float = 0.0
+    allow_remote: bool = False
+
+
+class _Protocol(H11Protocol):
+    """Knows its transport by the client's address, so that a fault can reset the connection of a request."""
+
+    transports: dict[Any, asyncio.Transport]
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.transports[self.client] = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.transports.pop(self.client, None)
+        super().connection_lost(exc)
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to its caller and calls `on_ready` when it answers."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.on_ready: Callable[[], object] = _nothing
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.on_ready()
+
+
+def _nothing() -> None:
+    return
+
+
+def _bind(host: str, port: int, *, allow_remote: bool) -> socket.socket:
+    """A listening socket; a fixed port can be bound again at once after a crash."""
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise LocalServerError(f"{host} is not an address: {error}", where="--host") from error
+    if not ipaddress.ip_address(address[0]).is_loopback and not allow_remote:
+        raise LocalServerError(
+            f"{host} is reachable from other machines and this server has no login",
+            where="--host",
+            remedy="Use 127.0.0.1, or pass --allow-remote if that is what you want",
+        )
+    listener = socket.socket(family, kind, proto)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(512)
+    except OSError as error:
+        listener.close()
+        remedy = "Use another port, or 0 for any free one"
+        raise LocalServerError(f"cannot listen on {host} port {port}: {error}", remedy=remedy) from error
+    listener.setblocking(False)
+    return listener
+
+
+def _reset(transports: dict[Any, asyncio.Transport], scope: Scope) -> None:
+    transport = transports.get(scope.get("client"))
+    if transport is None:
+        return
+    with contextlib.suppress(OSError):  # linger 0 turns the close into a reset
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+
+
+@contextlib.contextmanager
+def _assembled(options: Options) -> Iterator[tuple[_Server, socket.socket]]:
+    """Everything a server is made of, closed in order at the end."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(_bind(options.host, options.port, allow_remote=options.allow_remote))
+        store = Store(None if str(options.data) == MEMORY else Path(options.data))
+        stack.callback(store.close)
+        journal = Journal(options.journal)
+        stack.callback(journal.shut)
+        instance = Instance(store, Catalog(store), Lag(store, options.query_lag))
+        throttle = Throttle() if options.throttle else None
+        app = AdtApp(instance, journal, Faults(), throttle, retry_after=options.retry_after)
+        app.admin = admin_app(app)
+        transports: dict[Any, asyncio.Transport] = {}
+        app.reset = lambda scope: _reset(transports, scope)
+        config = uvicorn.Config(
+            app,
+            http=type("_BoundProtocol", (_Protocol,), {"transports": transports}),
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            ws="none",
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=_DRAIN_SECONDS,
+        )
+        yield _Server(config), listener
+
+
+def _endpoint(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def serve(
+    data: str | Path = MEMORY,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    journal: Path | None = None,
+    throttle: bool = False,
+    retry_after: int = 5,
+    query_lag: float = 0.0,
+    allow_remote: bool = False,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then drain and return.
+
+    When ready, one line of JSON on standard output holds `endpoint` and `admin`. Arguments as in `Options`.
+    Raises LocalServerError when the port, the data file or the journal cannot be used.
+    """
+    options = Options(data, host, port, journal, throttle, retry_after, query_lag, allow_remote)
+    asyncio.run(_serve(options))
+
+
+main = serve
+
+
+async def _serve(options: Options) -> None:
+    with _assembled(options) as (server, listener):
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, lambda: setattr(server, "should_exit", True))
+        server.on_ready = lambda: _announce(_endpoint(listener))
+        await server.serve(sockets=[listener])
+
+
+def _announce(endpoint: str) -> None:
+    sys.stdout.write(json.dumps({"endpoint": endpoint, "admin": endpoint + ADMIN}) + "\n")
+    sys.stdout.flush()
+
+
+class LocalAdt:
+    """A running server in a thread of this process. `endpoint` is its base URL, `admin` that of the admin API."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._ready = threading.Event()
+        self._server: _Server | None = None
+        self._error: BaseException | None = None
+        self.endpoint = ""
+        self._thread = threading.Thread(target=self._run, name="local-adt", daemon=True)
+
+    @property
+    def admin(self) -> str:
+        """Base URL of the admin API."""
+        return self.endpoint + ADMIN
+
+    def start(self) -> Self:
+        """Start, and return when requests are answered; raises LocalServerError when that fails."""
+        self._thread.start()
+        if not self._ready.wait(_START_SECONDS):
+            raise LocalServerError("the local ADT server did not start in time")
+        if self._error is not None:
+            raise self._error
+        return self
+
+    def stop(self) -> None:
+        """Drain and stop; a second call does nothing."""
+        if self._server is not None:
+            self._server.should_exit = True
+        self._thread.join(_DRAIN_SECONDS + _START_SECONDS)
+
+    async def close(self) -> None:
+        """Drain and stop, without blocking the event loop."""
+        await asyncio.to_thread(self.stop)
+
+    def _run(self) -> None:
+        try:
+            with _assembled(self._options) as (server, listener):
+                self._server = server
+                self.endpoint = _endpoint(listener)
+                server.on_ready = self._ready.set
+                asyncio.run(server.serve(sockets=[listener]))
+        except BaseException as error:
+            self._error = error
+        finally:
+            self._ready.set()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    async def __aenter__(self) -> Self:
+        await asyncio.to_thread(self.start)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+async def start_adt(
+    data: str | Path = MEMORY,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    journal: Path | None = None,
+    throttle: bool = False,
+    retry_after: int = 5,
+    query_lag: float = 0.0,
+    allow_remote: bool = False,
+) -> LocalAdt:
+    """A running server in a thread of this process; `await handle.close()` ends it. Arguments as in `Options`."""
+    options = Options(data, host, port, journal, throttle, retry_after, query_lag, allow_remote)
+    handle = LocalAdt(options)
+    await asyncio.to_thread(handle.start)
+    return handle

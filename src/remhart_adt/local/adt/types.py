@@ -1,0 +1,121 @@
+"""What the rooms of the server pass to each other: a request as split, a response, an error to be answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+__all__ = [
+    "API_VERSIONS",
+    "OLDEST_WITH_UPDATE_TIME",
+    "AdtError",
+    "Detail",
+    "Relationship",
+    "Request",
+    "Response",
+    "Twin",
+]
+
+API_VERSIONS: Final = (
+    "2020-10-31",
+    "2021-06-30-preview",
+    "2022-05-31",
+    "2023-02-27-preview",
+    "2023-06-30",
+    "2023-10-31",
+)
+# `$metadata.$lastUpdateTime` and `sourceTime` exist from this version on; the names sort like the dates they are.
+OLDEST_WITH_UPDATE_TIME: Final = "2022-05-31"
+
+
+@dataclass(slots=True)
+class Request:
+    """One data-plane request: `segments` are decoded after the path was split, `params` keep repeated keys."""
+
+    method: str
+    path: str
+    segments: tuple[str, ...]
+    params: dict[str, list[str]]
+    headers: dict[bytes, bytes]
+    body: bytes
+    base: str
+    api_version: str = ""
+
+    def header(self, name: bytes) -> str | None:
+        """A request header by its lower-case name."""
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    def param(self, name: str) -> str | None:
+        """The last value of a query parameter."""
+        values = self.params.get(name)
+        return values[-1] if values else None
+
+    @property
+    def shows_update_times(self) -> bool:
+        """Whether this api-version knows `$lastUpdateTime` and `sourceTime`."""
+        return self.api_version >= OLDEST_WITH_UPDATE_TIME
+
+
+@dataclass(slots=True)
+class Response:
+    """`body` None means no body at all; `media` is the Content-Type of a body."""
+
+    status: int
+    body: bytes | None = None
+    etag: str = ""
+    code: str = ""
+    media: bytes = b"application/json; charset=utf-8"
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    chunked: bool = False
+
+
+class Detail(NamedTuple):
+    """One entry of `error.details`."""
+
+    code: str
+    message: str
+
+
+class AdtError(Exception):
+    """A request that the service would refuse; it becomes an error envelope."""
+
+    def __init__(self, status: int, code: str, message: str, details: tuple[Detail, ...] = ()) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.details = details
+
+    def body(self) -> dict[str, Any]:
+        """The error envelope."""
+        error: dict[str, Any] = {"code": self.code, "message": self.message}
+        if self.details:
+            error["details"] = [{"code": detail.code, "message": detail.message} for detail in self.details]
+        return {"error": error}
+
+
+@dataclass(slots=True)
+class Twin:
+    """A stored twin: `doc` is the wire document of 2022-05-31 and later, never changed in place; `raw` its text."""
+
+    n: int
+    id: str
+    model: str
+    etag: str
+    doc: dict[str, Any]
+    raw: bytes
+
+
+@dataclass(slots=True)
+class Relationship:
+    """A stored relationship; `doc` and `raw` as for a twin."""
+
+    n: int
+    id: str
+    source: str
+    name: str
+    target: str
+    etag: str
+    doc: dict[str, Any]
+    raw: bytes

@@ -1,0 +1,8 @@
+"""Pytest fixtures over the local stand-ins, for this project's tests and for yours.
+
+In a `conftest.py`: `from remhart_adt.testing import local_adt`. Needs the extra `local` and pytest.
+"""
+
+from remhart_adt.local.adt.testing import local_adt
+
+__all__ = ["local_adt"]
