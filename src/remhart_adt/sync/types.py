@@ -149,10 +149,15 @@ class StartAt:
 
 @dataclass(slots=True)
 class SourceCounters:
-    """What a source did since it was made; `received` counts events handed to the handler."""
+    """What a source did since it was made.
+
+    `received` counts events handed to the handler, `redelivered` those dropped because they came again, `missed` gaps
+    in the sequence numbers: events that the hub's retention deleted before they were read.
+    """
 
     received: int = 0
     redelivered: int = 0
+    missed: int = 0
     received_bytes: int = 0
     last_sequence: dict[str, int] = field(default_factory=dict)
 

@@ -183,6 +183,8 @@ class Connection(asyncio.Protocol):
         handler = self._handlers.get(code)
         if handler is None or (code != OPEN and not self._opened):
             raise ProtocolError("amqp:not-allowed", f"performative {code!r} is not expected here")
+        if code in (FLOW, TRANSFER, DISPOSITION, DETACH, END) and channel not in self.sessions:
+            return  # the official client ends its session first and detaches the links in it afterwards
         try:
             handler(_Frame(channel, fields + [None] * 14, body, body[end:]))
         except (TypeError, AttributeError, KeyError) as problem:
