@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from remhart_adt.simulate.spec import Bank, Breaker, Element, FeederSpec, Line, Meter
+from remhart_adt.simulate.spec import Bank, Breaker, Element, FeederSpec, Line, Meter, Solar
 
 __all__ = ["graph_of"]
 
@@ -12,15 +12,17 @@ __all__ = ["graph_of"]
 def graph_of(spec: FeederSpec, simulation: dict[str, str]) -> dict[str, Any]:
     """The whole graph as a mapping ready to be written as YAML; `simulation` becomes each point's simulationMetadata.
 
-    `feedsTo` runs from the substation outwards. A photovoltaic plant hangs at its end like a customer: it may not
-    island, so it is alive exactly when the network feeds it, whichever way its power flows.
+    `feedsTo` runs from the substation outwards, and from a photovoltaic plant, which may not island, into what it
+    hangs on.
     """
     monitored: dict[str, list[str]] = {}
     for point in spec.points:
         monitored.setdefault(point.element, []).append(point.id)
     feeds: dict[str, list[str]] = {}
+    solar = {e.id for e in spec.elements if isinstance(e, Solar)}
     for child, parent in spec.parents().items():
-        feeds.setdefault(parent, []).append(child)
+        source, target = (child, parent) if child in solar else (parent, child)
+        feeds.setdefault(source, []).append(target)
     components = [_substation(spec), _transformer(spec), *(_element(e) for e in spec.elements)]
     for body in components:
         body["location"] = _location(spec)
