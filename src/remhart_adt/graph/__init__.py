@@ -1,0 +1,20 @@
+"""The drawing table: a twin graph as a file; check it, plan it, apply it, export it; and who feeds whom."""
+
+from __future__ import annotations
+
+from remhart_adt.graph.load import Checked, check, load, load_text
+from remhart_adt.graph.source import Problem
+from remhart_adt.graph.spec import Entity, GraphSpec, Relation
+from remhart_adt.graph.topology import Topology
+
+__all__ = [
+    "Checked",
+    "Entity",
+    "GraphSpec",
+    "Problem",
+    "Relation",
+    "Topology",
+    "check",
+    "load",
+    "load_text",
+]

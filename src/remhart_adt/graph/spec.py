@@ -10,14 +10,14 @@ components:                       # GridComponent twins
                                   #   capacitor_bank | meter | transmission_line | renewable_source
     ratedCapacity: 1000000        # any property of the interface under its own name and in its own unit (VA here)
     electrical: {r1: 0.2, ...}    # object properties as mappings
-    switchState: closed           # state of a switch when the twin is created; absent = closed
+    switchState: closed           # open | closed, when the twin is created; a circuit breaker without it is closed
     canIsland: true               # a renewable source that keeps its part alive without the grid
     feedsTo: [tr-1]               # relationships: one target, a list of targets, or a list of mappings
                                   #   {to: tr-1, id: <relationship id>, <its properties>}
     monitoredBy: [{to: mp-1, phases: ABC}]
 points:                           # GridMeasurementPoint twins
   - id: mp-1
-    gridStandard: {nominalVoltage: 230, nominalFrequency: 50, phaseConfiguration: ABC, ratedCurrent: 400}
+    gridStandard: {nominalVoltage: 230, nominalFrequency: 50, ratedCurrent: 400}
                                   # nominalVoltage (V, line to neutral) and nominalFrequency (Hz) are required
     connectedTo: tr-1
     managedBy: alice
@@ -36,7 +36,7 @@ Rules
 - A relationship's id is `<name>.<target id>` unless it has one of its own; two between the same twins with the same
   name need ids of their own.
 - A ring of `feedsTo` is legal while a component in it has `switchState: open`.
-- State is not part of the file: measurements, predictions, alarms, connectivity, `energized` and every other property in
+- State is not part of the file: measurements, predictions, alarms, connectivity, `energized` and whatever else is in
   `ownership.DAEMON_OWNED` belong to the daemon. `INITIAL_ONLY` ones (switchState, tap position, capacitor steps on) are
   written when a twin is created and then belong to the daemon too.
 - At most 50 MB, 32 levels deep; anchors and aliases may be used within those bounds; one document.
