@@ -29,8 +29,9 @@ _READY_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 10.0
 
 PortOption = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0 = any free one.")]
-HostOption = Annotated[
-    str, typer.Option("--host", help="Address to listen on. Anything but loopback opens it to the network.")
+HostOption = Annotated[str, typer.Option("--host", help="Address to listen on.")]
+RemoteOption = Annotated[
+    bool, typer.Option("--allow-remote", help="Listen on an address that other machines reach. There is no real login.")
 ]
 PartitionsOption = Annotated[int, typer.Option("--partitions", min=1, max=1024, help="Number of partitions.")]
 NameOption = Annotated[str, typer.Option("--name", help="Name of the event hub.")]
@@ -44,6 +45,13 @@ def adt(
     journal: Annotated[
         Path | None, typer.Option("--journal", metavar="FILE", help="Append every request to this NDJSON file.")
     ] = None,
+    throttle: Annotated[
+        bool, typer.Option("--throttle", help="Enforce the service's rate limits and answer 429 beyond them.")
+    ] = False,
+    query_lag: Annotated[
+        float, typer.Option("--query-lag", min=0.0, metavar="SECONDS", help="Queries see changes this much later.")
+    ] = 0.0,
+    allow_remote: RemoteOption = False,
 ) -> None:
     """Serve the Azure Digital Twins API from SQLite until SIGTERM or Ctrl-C.
 
@@ -51,7 +59,15 @@ def adt(
     """
     from remhart_adt.local.adt import serve
 
-    serve(data=data if data == MEMORY else Path(data), host=host, port=port, journal=journal)
+    serve(
+        data if data == MEMORY else Path(data),
+        host,
+        port,
+        journal=journal,
+        throttle=throttle,
+        query_lag=query_lag,
+        allow_remote=allow_remote,
+    )
 
 
 @app.command()
@@ -70,6 +86,7 @@ def eventhub(
     fsync: Annotated[
         bool, typer.Option("--fsync", help="Flush the disk before acknowledging: events survive a power cut, too.")
     ] = False,
+    allow_remote: RemoteOption = False,
 ) -> None:
     """Serve one event hub to the official Event Hubs clients until SIGTERM or Ctrl-C.
 
@@ -87,6 +104,7 @@ def eventhub(
         key=os.environ.get(KEY_ENV) or DEFAULT_KEY,
         retention_bytes=None if retention_mb is None else retention_mb * 1024 * 1024,
         fsync=fsync,
+        allow_remote=allow_remote,
     )
 
 

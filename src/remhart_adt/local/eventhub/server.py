@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import json
 import signal
+import socket
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -137,12 +139,15 @@ async def start_hub(
     retention_bytes: int | None = None,
     fsync: bool = False,
     idle_seconds: float = 240.0,
+    allow_remote: bool = False,
 ) -> LocalEventHub:
     """Start a hub in this process and event loop.
 
     `data`: ":memory:" or the folder that keeps the log. `groups`: the consumer groups that exist, None = any name.
-    `retention_bytes` per partition: None = 1 GiB on disk, 128 MiB in memory. Raises LocalServerError.
+    `retention_bytes` per partition: None = 1 GiB on disk, 128 MiB in memory. Only loopback addresses are listened on
+    unless `allow_remote`. Raises LocalServerError.
     """
+    _check_host(host, allow_remote=allow_remote)
     folder = None if str(data) == ":memory:" else Path(data)
     hub = Hub(
         name,
@@ -161,6 +166,19 @@ async def start_hub(
         hub.close()
         raise
     return server
+
+
+def _check_host(host: str, *, allow_remote: bool) -> None:
+    try:
+        addresses = {str(entry[4][0]) for entry in socket.getaddrinfo(host, None)}
+    except OSError as problem:
+        raise LocalServerError(f"{host} is not an address: {problem}", where="--host") from None
+    if not allow_remote and not all(ipaddress.ip_address(address).is_loopback for address in addresses):
+        raise LocalServerError(
+            f"{host} is reachable from other machines",
+            where="--host",
+            remedy="Use 127.0.0.1, or pass --allow-remote if that is what you want",
+        )
 
 
 async def _serve(announce: Callable[[dict[str, Any]], None], options: dict[str, Any]) -> None:

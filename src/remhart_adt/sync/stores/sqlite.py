@@ -169,7 +169,7 @@ class SqliteStore:
                 f"WHERE {_SCOPE} AND (? IS NULL OR partition=?) ORDER BY n",
                 (*scope, partition, partition),
             )
-            return [CommitRecord(*row[:5], json.loads(row[5])) for row in rows]
+            return [CommitRecord(p, s, o, w, t, json.loads(text)) for p, s, o, w, t, text in rows]
 
         return await self._call(work)
 
