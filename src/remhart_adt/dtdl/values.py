@@ -68,8 +68,6 @@ def _in_range(element: Element, key: str, value: int, spec: Prop) -> bool:
 def _dtmi(element: Element, key: str, value: Any, spec: Prop) -> Any:
     while isinstance(value, list) and len(value) == 1:
         value = value[0]
-    if isinstance(value, dict) and isinstance(value.get("@value"), str):
-        value = value["@value"]
     if value == []:
         return BAD
     if isinstance(value, list):
