@@ -159,8 +159,9 @@ class Decoder:
         values = _values(bodies, faults)
         quality = _qualities(bodies, faults)
         _not_physical(values, faults)
-        if self._translate is None:
-            for k in np.flatnonzero(np.isnan(values).all(axis=1)).tolist():
+        for k in np.flatnonzero(np.isnan(values).all(axis=1)).tolist():
+            # A channel that is there and null was not recorded; a reading that names none is not one of ours.
+            if _FLAT.isdisjoint(bodies[k]) and _NESTED.isdisjoint(bodies[k]):
                 faults.setdefault(k, (DeadCause.MISSING_FIELD, "no known channel in this reading"))
         if faults:
             for k in sorted(faults):

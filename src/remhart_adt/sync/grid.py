@@ -75,14 +75,25 @@ class Grid:
         self._components_of: dict[str, list[str]] = {}
         for component, point in self._main_point.items():
             self._components_of.setdefault(point, []).append(component)
-        self._upstream = {name: tuple(site.topology.upstream_switches(name)) for name in site.components}
-        self._supplied: dict[str, bool] | None = None
+        self._find_deciders()
         self._feeders_of: dict[str, list[int]] = {}
         for i, (feeder, members) in enumerate(site.feeders):
             for member in {feeder.head_id, *members}:
                 self._feeders_of.setdefault(member, []).append(i)
         self._told.clear()
         self._told_feeders.clear()
+
+    def _find_deciders(self) -> None:
+        """Which switches can decide whether a component is alive. What no source feeds by design follows the grid that
+        it feeds into (a small plant), so any switch may be the one."""
+        topology = self.site.topology
+        fed = {name for source in topology.sources() for name in (source, *topology.downstream(source))}
+        every = tuple(name for name in self.site.components if topology.switch_of(name) is not None)
+        self._switches_known = frozenset(every)
+        self._deciders = {
+            name: tuple(topology.upstream_switches(name)) if name in fed else every for name in self.site.components
+        }
+        self._supplied: tuple[dict[str, bool], dict[tuple[str, str], bool]] | None = None
 
     # --- partitions come and go ---------------------------------------------------------------------------------------
 
@@ -127,9 +138,6 @@ class Grid:
             for name in names:
                 self._turn(name)
         writes = self._supply_writes()
-        for edges in self._edges_into.values():
-            for edge in edges:
-                writes += self._flow_write(edge)
         for i in range(len(self.site.feeders)):
             writes += self._feeder_writes(i)
         return writes
@@ -145,19 +153,26 @@ class Grid:
         if report is not None and name in self.site.components:
             self.site.topology.set_switch(name, report.state, report.changed_us)
             self._supplied = None
+            if name not in self._switches_known:
+                self._find_deciders()
 
     def _stamp(self, component: str) -> int:
-        reports = (self._report(name) for name in self._upstream[component])
+        reports = (self._report(name) for name in self._deciders[component])
         return max((report.changed_us for report in reports if report is not None), default=_NEVER)
 
-    def energized(self) -> dict[str, bool]:
-        """Component id -> whether a source reaches it."""
+    def _own(self, name: str) -> int:
+        report = self._report(name)
+        return _NEVER if report is None else report.changed_us
+
+    def _alive(self) -> tuple[dict[str, bool], dict[tuple[str, str], bool]]:
+        """Whether components, and feedsTo relationships by (source, id), are reached by a source."""
         if self._supplied is None:
-            self._supplied = dict(self.site.topology.energized())
+            topology = self.site.topology
+            self._supplied = (topology.energized(), topology.energized_feeds())
         return self._supplied
 
     def _supply_writes(self) -> list[LaneWrite]:
-        supplied = self.energized()
+        supplied, _ = self._alive()
         writes: list[LaneWrite] = []
         for name in self.site.components:
             now = (supplied[name], self._stamp(name))
@@ -169,7 +184,8 @@ class Grid:
             if now[1] != _NEVER:
                 ops["/$metadata/energized/sourceTime"] = format_us(now[1])
             writes.append(LaneWrite(target, SUPPLY, now[1], ops))
-            for edge in self._edges_into.get(name, ()):
+        for edges in self._edges_into.values():
+            for edge in edges:
                 writes += self._flow_write(edge)
         return writes
 
@@ -182,8 +198,8 @@ class Grid:
 
     def _flow_write(self, edge: Edge) -> list[LaneWrite]:
         flow = self._flow_of(edge.target)
-        stamp = max(self._stamp(edge.target), _NEVER if flow is None else flow.time_us)
-        ops: dict[str, Any] = {"/energized": self._carries(edge)}
+        stamp = max(self._stamp(edge.source), self._own(edge.source), _NEVER if flow is None else flow.time_us)
+        ops: dict[str, Any] = {"/energized": self._alive()[1][edge.source, edge.id]}
         if flow is not None:
             ops["/activePower"] = REMOVE if flow.active_w is None else flow.active_w
             point = self.site.points.get(self._main_point[edge.target])
@@ -195,10 +211,6 @@ class Grid:
             return []
         self._told[edge.key] = ops
         return [LaneWrite(edge.key, FLOW, stamp, dict(ops))]
-
-    def _carries(self, edge: Edge) -> bool:
-        """A connection is live when its beginning is and no open switch stands there."""
-        return self.energized()[edge.source] and not self.site.topology.is_open(edge.source)
 
     # --- feeders ------------------------------------------------------------------------------------------------------
 

@@ -180,7 +180,7 @@ class Mapping(_Part):
     def translate(self, row: MappingABC[str, Any]) -> dict[str, Any]:
         """The flat wire form of one foreign row. Raises ReadingError when a mapped field cannot be understood.
 
-        Text is taken for numbers (rows come from CSV files); an empty field is a channel that was not recorded.
+        Text is taken for numbers (rows come from CSV files); a channel that was not recorded is null.
         """
         values: dict[str, float] = {}
         for name, source in self.channels.items():
@@ -190,7 +190,8 @@ class Mapping(_Part):
         for rule in self.missing_when:
             for name in rule.drop(values):
                 del values[name]
-        body: dict[str, Any] = {"pointId": self._point(row), "timestamp": self._time(row), **values}
+        body: dict[str, Any] = {"pointId": self._point(row), "timestamp": self._time(row)}
+        body.update((name, values.get(name)) for name in self.channels)
         if self.quality is not None:
             body["quality"] = self._quality(row)
         return body

@@ -21,7 +21,7 @@ import orjson
 from remhart_adt.clock import format_us
 from remhart_adt.errors import CheckpointError
 from remhart_adt.ids import MODEL_BY_ID
-from remhart_adt.readings import CHANNEL_INDEX, ComponentStatus, Quality, ReadingBatch
+from remhart_adt.readings import CHANNEL_INDEX, PHASES, ComponentStatus, Quality, ReadingBatch
 from remhart_adt.scoring.types import PointInfo, SlotState
 from remhart_adt.scoring.windows import Windows
 from remhart_adt.sync.alarms import AlarmBook, Machine
@@ -122,6 +122,7 @@ class Processor:
         self._components_of: dict[str, list[str]] = {}
         for component, point in site.main_point().items():
             self._components_of.setdefault(point, []).append(component)
+        self._unmetered = np.array([[x not in info.phases for x in PHASES] for info in site.points.values()], bool)
         heads = {feeder.head_id for feeder, _ in site.feeders}
         home = {m: feeder.head_id for feeder, members in site.feeders for m in members if m not in heads}
         self._head_of = {name: home.get(name) for name in site.points if name not in heads}
@@ -260,15 +261,16 @@ class Processor:
         """Load and oil temperature of the components that are monitored; returns the points with a new flow."""
         good = batch.quality[order] != Quality.BAD
         values = np.isfinite(batch.values[order])
+        unmetered = self._unmetered[batch.point[order]]
         amps = good & values[:, _I].any(axis=1)
-        power = good & values[:, _P].any(axis=1)
+        power = good & (values[:, _P] | unmetered).all(axis=1)
         entered: list[str] = []
         for at, row in self._new_buckets("flow", batch, order, amps | power, memory):
             self._flows[names[at]] = _flow(batch, row, self._site.points[names[at]])
             entered.append(names[at])
         # By the declared rating a component's load comes from the current or from the power; each has its own bucket,
         # so that a reading without the one does not hide the other.
-        for what, wanted in (("amps", amps), ("power", power & values[:, _Q].any(axis=1))):
+        for what, wanted in (("amps", amps), ("power", power & (values[:, _Q] | unmetered).all(axis=1))):
             for at, row in self._new_buckets(what, batch, order, wanted, memory):
                 flow, info = _flow(batch, row, self._site.points[names[at]]), self._site.points[names[at]]
                 for name in self._components_of.get(names[at], ()):
@@ -338,7 +340,7 @@ class Processor:
                 "machines": {name: machine.dump() for name, machine in self._book.machines.items()},
                 "reported": {name: memory.last_us for name, memory in self._reported.items()},
                 "switches": {name: [r.state, r.changed_us] for name, r in self._switches.items()},
-                "flows": self._flows,
+                "flows": {name: list(flow) for name, flow in self._flows.items()},
                 "minutes": self._minutes,
             }
         )
@@ -367,8 +369,8 @@ class Processor:
 
 def _flow(batch: ReadingBatch, row: int, info: PointInfo) -> Flow:
     values = batch.values[row].tolist()
-    metered = [k for k, phase in enumerate("ABC") if phase in info.phases]
-    amps = [values[_I.start + k] for k in metered if values[_I.start + k] == values[_I.start + k]]
+    metered = [k for k, phase in enumerate(PHASES) if phase in info.phases]
+    amps = [value for value in values[_I] if value == value]
     p = math.fsum(values[_P.start + k] for k in metered)
     q = math.fsum(values[_Q.start + k] for k in metered)
     return Flow(

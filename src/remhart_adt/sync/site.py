@@ -1,19 +1,31 @@
 """The part of the twin graph that the daemon works with: points, components, and who feeds and watches whom.
 
-Built from the graph as loaded from Azure Digital Twins (`from_graph`); immutable. A change of the graph makes a new
+Built from the graph as loaded from Azure Digital Twins (`build_site`); immutable. A change of the graph makes a new
 Site, and the processors go on with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
 
+from remhart_adt.errors import ConfigError
+from remhart_adt.graph.topology import Topology
+from remhart_adt.ids import DTMI_COMPONENT, DTMI_POINT
 from remhart_adt.scoring.types import FeederInfo, PointInfo
 from remhart_adt.sync.lanes import Target
 
-__all__ = ["ComponentInfo", "Edge", "Site", "Watch"]
+if TYPE_CHECKING:
+    from remhart_adt.sync.mapping import Mapping as MappingFile
+
+__all__ = ["ComponentInfo", "Edge", "Site", "Watch", "build_site"]
+
+_POINT: Final = DTMI_POINT.partition(";")[0]
+_COMPONENT: Final = DTMI_COMPONENT.partition(";")[0]
+_PHASES: Final = {"singlePhase": "A", "splitPhase": "AB"}
+# What kind of equipment a point meters, in the words of scoring.
+_KINDS: Final = {"transmission_line": "line", "meter": "load"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +79,7 @@ class Site:
     edges: tuple[Edge, ...] = ()
     watches: tuple[Watch, ...] = ()
     feeders: tuple[tuple[FeederInfo, tuple[str, ...]], ...] = ()
-    topology: Any = None
+    topology: Topology = field(default_factory=lambda: Topology((), ()))
     documents: Mapping[Target, Mapping[str, Any]] = field(default_factory=dict)
 
     def watches_of_point(self) -> dict[str, list[Watch]]:
@@ -90,3 +102,123 @@ class Site:
         for edge in self.edges:
             found.setdefault(edge.target, []).append(edge)
         return found
+
+
+# --- from the loaded graph --------------------------------------------------------------------------------------------
+
+
+def build_site(
+    twins: Iterable[Mapping[str, Any]],
+    relationships: Iterable[Mapping[str, Any]],
+    mapping: MappingFile | None = None,
+) -> Site:
+    """The site of a graph as the service has it; twins of other models pass by.
+
+    Nominal values of the mapping file win over the twin's own. Raises ConfigError for a point without nominal voltage
+    or frequency: nothing about it can be judged, and guessing 230 V would be wrong in half of the world.
+    """
+    twins, relationships = list(twins), list(relationships)
+    topology = Topology.from_twins(twins, relationships)
+    components = {str(t["$dtId"]): t for t in twins if _is(t, _COMPONENT)}
+    points = {str(t["$dtId"]): t for t in twins if _is(t, _POINT)}
+    edges: list[Edge] = []
+    watches: list[Watch] = []
+    phases: dict[str, Any] = {}
+    for rel in sorted(relationships, key=lambda r: (str(r["$sourceId"]), str(r["$relationshipId"]))):
+        source, key, target = str(rel["$sourceId"]), str(rel["$relationshipId"]), str(rel["$targetId"])
+        if rel["$relationshipName"] == "feedsTo" and source in components and target in components:
+            edges.append(Edge(source, key, target))
+        elif rel["$relationshipName"] == "monitoredBy" and source in components and target in points:
+            watches.append(Watch(source, key, target))
+            phases.setdefault(target, rel.get("phases"))
+    home: dict[str, str] = {}
+    for name in sorted(components):
+        for point in topology.points_of(name):
+            home.setdefault(point, name)
+    infos: dict[str, PointInfo] = {}
+    for name in sorted(points):
+        component = home.get(name)
+        infos[name] = _point(points[name], components.get(component or ""), phases.get(name), mapping)
+        if component is not None and (feeder := topology.source_of(component)) is not None:
+            infos[name] = replace(infos[name], feeder_id=feeder)
+    return Site(
+        infos,
+        {name: _component(components[name]) for name in sorted(components)},
+        tuple(edges),
+        tuple(watches),
+        tuple(_feeders(topology, components, infos)),
+        topology,
+        {Target(str(t["$dtId"])): t for t in twins}
+        | {Target(str(r["$sourceId"]), str(r["$relationshipId"])): r for r in relationships},
+    )
+
+
+def _is(twin: Mapping[str, Any], interface: str) -> bool:
+    return str(twin["$metadata"]["$model"]).partition(";")[0] == interface
+
+
+def _number(document: Mapping[str, Any], key: str) -> float | None:
+    value = document.get(key)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value > 0 else None
+
+
+def _component(twin: Mapping[str, Any]) -> ComponentInfo:
+    kind = str(twin.get("componentType", ""))
+    return ComponentInfo(str(twin["$dtId"]), kind, _number(twin, "ratedCapacity"), _number(twin, "ratedCurrent"))
+
+
+def _point(
+    twin: Mapping[str, Any], component: Mapping[str, Any] | None, phases: Any, mapping: MappingFile | None
+) -> PointInfo:
+    name = str(twin["$dtId"])
+    standard = dict(twin.get("gridStandard") or {})
+    if mapping is not None and (nominal := mapping.points.get(name)) is not None:
+        standard |= nominal.model_dump(by_alias=True, exclude_none=True)
+    volts, hertz = _number(standard, "nominalVoltage"), _number(standard, "nominalFrequency")
+    if volts is None or hertz is None:
+        raise ConfigError(
+            "the measurement point declares no nominal voltage or frequency",
+            where=f"twin {name}",
+            remedy="Set gridStandard.nominalVoltage and nominalFrequency in the graph file, or in the mapping file",
+        )
+    kind = str((component or {}).get("componentType", "load"))
+    electrical = dict((component or {}).get("electrical") or {})
+    step, steps = _number(electrical, "stepKvar"), _number(electrical, "steps")
+    metered = phases if isinstance(phases, str) and phases and set(phases) <= set("ABC") else None
+    return PointInfo(
+        name,
+        volts,
+        hertz,
+        _number(standard, "ratedCurrent"),
+        metered or _PHASES.get(str(standard.get("phaseConfiguration")), "ABC"),
+        _KINDS.get(kind, kind),
+        bank_step_var=None if step is None else 1000.0 * step,
+        bank_steps=None if steps is None else int(steps),
+    )
+
+
+def _feeders(
+    topology: Topology, components: Mapping[str, Mapping[str, Any]], infos: Mapping[str, PointInfo]
+) -> Iterable[tuple[FeederInfo, tuple[str, ...]]]:
+    """One feeder for each source that has a metered infeed: the point of its nearest transformer, else its own."""
+    for source in topology.sources():
+        members = tuple(p for p in topology.points_under(source) if p in infos)
+        reach = [source, *topology.downstream(source)]
+        transformers = [c for c in reach if components[c].get("componentType") == "transformer"]
+        supply = next((c for c in transformers if any(p in members for p in topology.points_of(c))), None)
+        at = supply or source
+        head = next((p for p in topology.points_of(at) if p in members), None)
+        if head is None:
+            continue
+        plate = components[at]
+        losses = dict(plate.get("electrical") or {})
+        yield (
+            FeederInfo(
+                source,
+                head,
+                _number(plate, "ratedCapacity"),
+                _number(losses, "noLoadLoss"),
+                _number(losses, "loadLoss"),
+            ),
+            members,
+        )
