@@ -136,7 +136,8 @@ def _unbalance(u: F64) -> F64:
     total = square[:, 0] + square[:, 1] + square[:, 2]
     beta = (square[:, 0] ** 2 + square[:, 1] ** 2 + square[:, 2] ** 2) / (total * total)
     root = np.sqrt(np.maximum(3 - 6 * beta, 0.0))
-    return 100 * np.sqrt(np.maximum((1 - root) / (1 + root), 0.0))
+    percent: F64 = 100 * np.sqrt(np.maximum((1 - root) / (1 + root), 0.0))
+    return percent
 
 
 def _voltage(out: F64, now: F64, twin: F64) -> None:

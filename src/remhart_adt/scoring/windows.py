@@ -44,6 +44,9 @@ MINUTES: Final = 8
 SLACK: Final = 32
 SLOT_US: Final = 15 * 60 * 1_000_000
 MINUTE_US: Final = 60 * 1_000_000
+# No quantity of a low- or medium-voltage point reaches this; larger numbers are not measurements, and squares and sums
+# of smaller ones stay far inside float32.
+_PLAUSIBLE: Final = 1e12
 _NEVER: Final = np.iinfo(np.int64).min
 _NO_SLOT: Final = np.iinfo(np.int32).min
 
@@ -240,9 +243,8 @@ class Windows:
         values = batch.values[index]
         # A reading its sender calls bad moves time on, but nothing of it enters a mean or a feature.
         values[batch.quality[index] == Quality.BAD] = np.nan
-        with np.errstate(over="ignore"):
-            single = values.astype(np.float32)
-        single[~np.isfinite(single)] = np.nan
+        values[~(np.abs(values) <= _PLAUSIBLE)] = np.nan
+        single = values.astype(np.float32)
         values = single.astype(np.float64)
         ring = RAW + SLACK
         number = self.count[row] + k
