@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from remhart_adt.sync.types import Scope
+
 __all__ = ["Case", "Verdict"]
 
 
@@ -26,10 +28,42 @@ class Case:
     graph_before: Path
     ledger: Mapping[str, Any]
     sent: int
+    scope: Scope
     scan: tuple[Path, ...] = ()
     secrets: tuple[str, ...] = ()
     mapping: Path | None = None
     models_dir: Path | None = None
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Case:
+        """From what `to_json` wrote."""
+        return cls(
+            endpoint=data["endpoint"],
+            hub_log=Path(data["hub_log"]),
+            journal=Path(data["journal"]),
+            checkpoints=Path(data["checkpoints"]),
+            dead_letter=Path(data["dead_letter"]),
+            graph_before=Path(data["graph_before"]),
+            ledger=data["ledger"],
+            sent=data["sent"],
+            scope=Scope(*data["scope"]),
+            scan=tuple(Path(path) for path in data["scan"]),
+            secrets=tuple(data["secrets"]),
+            mapping=Path(data["mapping"]) if data.get("mapping") else None,
+            models_dir=Path(data["models_dir"]) if data.get("models_dir") else None,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON; it holds the secrets to look for, so it goes through a pipe and never into a file."""
+        plain = {key: getattr(self, key) for key in self.__slots__}
+        return {
+            key: str(value)
+            if isinstance(value, Path)
+            else [str(item) for item in value]
+            if isinstance(value, tuple)
+            else value
+            for key, value in plain.items()
+        }
 
 
 @dataclass(slots=True)

@@ -78,7 +78,7 @@ def compare(
 ) -> list[str]:
     """The differences in words, none when the alarms equal the event list.
 
-    An expected alarm (`pointId`, `kind`, `phases`, `raisedAfter_us`) matches one alarm of that point and kind raised within
+    An expected alarm (`pointId`, `kind`, `phases`, `raisedAfter_us`) matches one of that point and kind, raised within
     `readings` readings after the event's first one; whatever matches nothing is one too many.
     """
     left = list(alarms)
