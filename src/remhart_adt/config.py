@@ -21,7 +21,7 @@ class AdtSettings(BaseModel):
     endpoint: str = Field(default="", description="Host name or URL of the instance.")
     timeout: float = Field(default=10.0, gt=0, le=600, description="Longest wait for one answer, in seconds.")
     deadline: float = Field(
-        default=60.0, gt=0, le=3600, description="Longest wait for one call with all its repetitions, in seconds."
+        default=20.0, gt=0, le=3600, description="Longest wait for one call with all its repetitions, in seconds."
     )
 
 

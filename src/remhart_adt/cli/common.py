@@ -205,14 +205,30 @@ def connect(flag: str | None) -> AdtClient:
     """A synchronous client for the instance that the flag or the settings name."""
     from remhart_adt.client import connect as open_client
 
-    return open_client(endpoint_of(flag))
+    return open_client(endpoint_of(flag), **_patience())
 
 
 def connect_async(flag: str | None) -> AsyncAdtClient:
     """An asynchronous client for the instance that the flag or the settings name."""
     from remhart_adt.client import connect_async as open_client
 
-    return open_client(endpoint_of(flag))
+    return open_client(endpoint_of(flag), **_patience())
+
+
+def _patience() -> dict[str, Any]:
+    from remhart_adt.client import RetryPolicy
+    from remhart_adt.config import load_settings
+
+    settings = load_settings().adt
+    told = False
+
+    def tell(error: RemhartError, _wait: float) -> None:
+        nonlocal told
+        if not told:
+            note(f"{error.where or 'the instance'}: {error.what}; trying again for up to {settings.deadline:g} s ...")
+        told = True
+
+    return {"retry": RetryPolicy(deadline=settings.deadline, on_retry=tell), "timeout": settings.timeout}
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------

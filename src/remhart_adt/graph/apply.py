@@ -29,6 +29,7 @@ from remhart_adt.errors import (
     UnauthorizedError,
     UnavailableError,
 )
+from remhart_adt.graph.ownership import DAEMON_OWNED
 from remhart_adt.graph.plan import Action, Plan, Verb, diff_twin, patch_of
 from remhart_adt.graph.snapshot import model_of
 from remhart_adt.graph.spec import Entity
@@ -179,8 +180,9 @@ class _Run:
         found = await self._client.twins.get(action.id)
         if model_of(found) != action.model:
             raise GraphError(f"twin {action.id} exists with the model {model_of(found)}, not {action.model}")
-        properties = {k: v for k, v in action.document.items() if not k.startswith("$")}
-        changes = diff_twin(Entity(action.id, "", action.model, _written(properties, action.model)), found)
+        owned = DAEMON_OWNED[action.model]
+        written = {k: v for k, v in action.document.items() if not k.startswith("$") and k not in owned}
+        changes = diff_twin(Entity(action.id, "", action.model, written), found)
         if changes:
             await self._client.twins.patch(action.id, patch_of(changes))
 
@@ -201,14 +203,13 @@ async def _settle(client: AsyncAdtClient, plan: Plan, seconds: float) -> bool:
     # The last ids written stand for all: the index follows the order of the writes.
     made = [action.id for action in plan.of(Verb.CREATE, relationships=False)][-ADT_IN_ITEMS:]
     gone = [action.id for action in plan.of(Verb.DELETE, relationships=False)][-ADT_IN_ITEMS:]
-    links = [f"{action.id}" for action in plan.of(Verb.CREATE, relationships=True)][-ADT_IN_ITEMS:]
-    sources = [action.source for action in plan.of(Verb.CREATE, relationships=True)][-ADT_IN_ITEMS:]
+    links = {(a.source, a.id) for a in plan.of(Verb.CREATE, relationships=True)[-ADT_IN_ITEMS:]}
     deadline = asyncio.get_running_loop().time() + seconds
     pause = 0.2
     while True:
-        seen = await _count(client, "digitaltwins", "$dtId", made) if made else 0
-        left = await _count(client, "digitaltwins", "$dtId", gone) if gone else 0
-        linked = await _linked(client, sources, set(zip(sources, links, strict=True))) if links else True
+        seen = await _count(client, made) if made else 0
+        left = await _count(client, gone) if gone else 0
+        linked = await _linked(client, links) if links else True
         if seen == len(made) and not left and linked:
             return True
         if asyncio.get_running_loop().time() + pause > deadline:
@@ -217,22 +218,18 @@ async def _settle(client: AsyncAdtClient, plan: Plan, seconds: float) -> bool:
         pause = min(pause * 2, 2.0)
 
 
-async def _count(client: AsyncAdtClient, collection: str, field_name: str, ids: Sequence[str]) -> int:
-    text = f"SELECT COUNT() FROM {collection} WHERE {field_name} IN [{_quoted(ids)}]"
-    return int([row async for row in client.query(text)][0]["COUNT"])
+async def _count(client: AsyncAdtClient, ids: Sequence[str]) -> int:
+    text = f"SELECT COUNT() FROM digitaltwins WHERE $dtId IN [{_quoted(ids)}]"
+    rows = [row async for row in client.query(text)]
+    return int(rows[0]["COUNT"]) if rows else 0
 
 
-async def _linked(client: AsyncAdtClient, sources: Sequence[str], wanted: set[tuple[str, str]]) -> bool:
-    text = f"SELECT * FROM relationships WHERE $sourceId IN [{_quoted(sorted(set(sources)))}]"
+async def _linked(client: AsyncAdtClient, wanted: set[tuple[str, str]]) -> bool:
+    sources = sorted({source for source, _ in wanted})
+    text = f"SELECT * FROM relationships WHERE $sourceId IN [{_quoted(sources)}]"
     seen = {(row["$sourceId"], row["$relationshipId"]) async for row in client.query(text, page_size=1000)}
     return wanted <= seen
 
 
 def _quoted(ids: Sequence[str]) -> str:
     return ",".join("'" + one.replace("\\", "\\\\").replace("'", "\\'") + "'" for one in ids)
-
-
-def _written(properties: dict[str, object], model: str) -> dict[str, object]:
-    from remhart_adt.graph.ownership import DAEMON_OWNED
-
-    return {key: value for key, value in properties.items() if key not in DAEMON_OWNED[model]}

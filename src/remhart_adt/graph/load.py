@@ -242,10 +242,8 @@ class _Builder:
             contents = our_models().interfaces[model].contents
             names = [n for n, c in contents.items() if c.kind == "Property" and n not in DAEMON_OWNED[model]]
             interface = model.rsplit(":", 1)[-1].partition(";")[0]
-            return (
-                f"{interface} has no property or relationship {problem.name}{_meant(problem.name, [*names, *RELATIONSHIPS])}",
-                "",
-            )
+            meant = _meant(problem.name, [*names, *RELATIONSHIPS])
+            return f"{interface} has no property or relationship {problem.name}{meant}", ""
         if problem.code == "unknown_field":
             return f"there is no such field; there are: {problem.expected}", ""
         return f"this has to be {problem.expected}" if problem.expected else problem.message, ""
