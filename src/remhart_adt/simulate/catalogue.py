@@ -182,7 +182,7 @@ def _village() -> FeederSpec:
 
 def _arcade() -> FeederSpec:
     d = _Draft("arcade")
-    d.bank("cap1", "t1", 25, 4, 360)
+    d.bank("cap1", "t1", 25, 4, 420)
     for k, (shops, office, km) in enumerate(((9, 10, 0.030), (11, 8, 0.040), (8, 12, 0.050)), start=1):
         d.breaker(f"cb{k}", "t1", 600)
         d.line(f"l{k}1", f"cb{k}", _CU300, km, rated_a=560)
@@ -243,7 +243,7 @@ def _workshop() -> FeederSpec:
 
 def _terrace() -> FeederSpec:
     d = _Draft("terrace")
-    d.bank("cap1", "t1", 25, 3, 130)
+    d.bank("cap1", "t1", 25, 3, 160)
     for k, km in enumerate((0.080, 0.110, 0.060), start=1):
         d.breaker(f"cb{k}", "t1", 315)
         d.line(f"l{k}1", f"cb{k}", _AL240, km, rated_a=300)

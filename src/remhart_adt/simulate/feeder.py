@@ -34,6 +34,18 @@ _U_HIGH: Final = 1.2
 _CONTACT_OHM: Final = 1e-4
 # Monitors record single precision: about 1e-7 of a value. A step further off its load model did not converge.
 _LOAD_TOLERANCE: Final = 2e-3
+# Volts and amperes that no low-voltage feeder has, but an iteration that diverges does.
+_RUNAWAY: Final = 1e7
+_PER_STEP: Final = (
+    "v",
+    "i",
+    "line_loss_w",
+    "transformer_loss_w",
+    "source_w",
+    "source_var",
+    "transformer_va",
+    "converged",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +124,7 @@ class Feeder:
         self._tap, self._steps = spec.transformer.tap, self.bank.steps_on if self.bank else 0
         self._open: dict[str, tuple[int, ...]] = {}
         self._fault: Fault | None = None
+        self._astray = False
         self._check_build()
 
     # -- building ------------------------------------------------------------------------------------------------
@@ -184,6 +197,7 @@ class Feeder:
                     f"new capacitor.c bus1=b{k} phases=3 kvar={e.step_kvar * e.steps} kv={t.lv_kv} numsteps={e.steps}",
                     f"capacitor.c.states={self._states(e.steps_on, e.steps)}",
                 )
+        # In the time loop the shape of a source is its p.u. voltage itself, not a factor of `pu`.
         self._command("new loadshape.source npts=1 interval=1 mult=(1)", "vsource.source.daily=source")
         for j, kind in enumerate(self.load_kinds):
             model = LOAD_KINDS[kind]
@@ -350,7 +364,7 @@ class Feeder:
         parts = []
         for a, b in itertools.pairwise(cuts):
             self._configure(broken, int(taps[a]), int(on[a]), fault)
-            parts.append(self._block(kw[a:b], kvar[a:b], pu[a:b], alive))
+            parts.append(self._stretch(kw[a:b], kvar[a:b], pu[a:b], alive))
         return parts[0] if len(parts) == 1 else join(parts)
 
     @staticmethod
@@ -360,10 +374,25 @@ class Feeder:
             raise SimulationError(f"{name} must be one number or ({n},), not {array.shape}")
         return np.array(np.broadcast_to(array, (n,)))
 
+    def _stretch(self, kw: Floats, kvar: Floats, pu: Floats, alive: NDArray[np.bool_]) -> Solution:
+        """A block; steps that failed are tried once more by themselves: a step starts from the one before it, so one
+        that diverges can take its successors along."""
+        solution = self._block(kw, kvar, pu, alive)
+        failed = np.flatnonzero(~solution.converged)
+        if not len(failed) or len(kw) == 1:
+            return solution
+        for t in failed.tolist():
+            again = self._block(kw[t : t + 1], kvar[t : t + 1], pu[t : t + 1], alive)
+            for name in _PER_STEP:
+                getattr(solution, name)[t] = getattr(again, name)[0]
+        return solution
+
     def _block(self, kw: Floats, kvar: Floats, pu: Floats, alive: NDArray[np.bool_]) -> Solution:
+        if self._astray:
+            self._command("solve mode=direct")  # start from the linear network
         circuit, n = self._engine.ActiveCircuit, len(kw)
         shapes = circuit.LoadShapes
-        columns: list[tuple[str, Floats, Floats | None]] = [("source", pu / self.spec.source.pu, None)]
+        columns: list[tuple[str, Floats, Floats | None]] = [("source", pu, None)]
         columns += [(f"s{j}", kw[:, j].copy(), kvar[:, j].copy()) for j in range(self.n_loads)]
         for name, p, q in columns:
             shapes.Name = name
@@ -374,9 +403,10 @@ class Feeder:
         self._command(f"set mode=daily stepsize=1h number={n} hour=0 sec=0")
         circuit.Solution.Solve()
         raw = {}
+        finite = np.ones(n, dtype=bool)
         for name in ("hv", *(f"m{k}" for k in range(len(self.element_ids)))):
             circuit.Monitors.Name = name
-            raw[name] = _phasors(circuit.Monitors.AsMatrix(), n, self.spec.name)
+            raw[name] = _phasors(circuit.Monitors.AsMatrix(), finite, self.spec.name)
         v = np.stack([raw[f"m{k}"][0] for k in range(len(self.element_ids))], axis=1)
         i = -np.stack([raw[f"m{k}"][1] for k in range(len(self.element_ids))], axis=1)
         gone = ~alive.any(axis=1)
@@ -387,6 +417,8 @@ class Feeder:
         out = (v[:, 0] * i[:, 0].conj()).sum(axis=1)
         into = (raw["hv"][0] * raw["hv"][1].conj()).sum(axis=1)
         p = self._point_element
+        converged = finite & self._converged(kw, kvar, v, i)
+        self._astray = not converged.all()
         return Solution(
             v=v[:, p],
             i=i[:, p],
@@ -395,7 +427,7 @@ class Feeder:
             source_w=into.real,
             source_var=into.imag,
             transformer_va=np.sqrt(3 * (np.abs(v[:, 0] * i[:, 0]) ** 2).sum(axis=1)),
-            converged=self._converged(kw, kvar, v, i),
+            converged=converged,
             alive=alive[p],
         )
 
@@ -417,11 +449,17 @@ class Feeder:
         return np.asarray(fine & (off <= _LOAD_TOLERANCE * scale))
 
 
-def _phasors(matrix: Any, n: int, name: str) -> tuple[Phasors, Phasors]:
-    """Volts and amperes (n, 3) of one monitor's stream of hour, second, then real and imaginary parts."""
-    if matrix is None or len(matrix) != n:
+def _phasors(matrix: Any, finite: NDArray[np.bool_], name: str) -> tuple[Phasors, Phasors]:
+    """Volts and amperes (n, 3) of one monitor's stream of hour, second, then real and imaginary parts.
+
+    A step that ran away is set to zero and marked in `finite`.
+    """
+    if matrix is None or len(matrix) != len(finite):
         raise SimulationError("the engine recorded nothing", where=f"feeder {name}")
     values = np.asarray(matrix[:, 2:], dtype=np.float64)
+    runaway = ~(np.abs(values) < _RUNAWAY).all(axis=1)  # also catches NaN
+    values[runaway] = 0.0
+    finite &= ~runaway
     half = values.shape[1] // 2
     both = values[:, 0::2] + 1j * values[:, 1::2]
     return both[:, :3], both[:, half // 2 : half // 2 + 3]
@@ -429,5 +467,5 @@ def _phasors(matrix: Any, n: int, name: str) -> tuple[Phasors, Phasors]:
 
 def join(parts: Sequence[Solution]) -> Solution:
     """Consecutive stretches as one; `alive` is that of the first."""
-    names = ("v", "i", "line_loss_w", "transformer_loss_w", "source_w", "source_var", "transformer_va", "converged")
-    return Solution(**{k: np.concatenate([getattr(p, k) for p in parts]) for k in names}, alive=parts[0].alive)
+    series = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _PER_STEP}
+    return Solution(**series, alive=parts[0].alive)
