@@ -103,9 +103,18 @@ class Stage:
         """The daemon's SQLite checkpoint store."""
         return self.folder / "checkpoints.sqlite"
 
+    @property
+    def eventhub_port(self) -> int:
+        """The Event Hub's port; it stays the same over restarts, as it is part of the checkpoints' scope."""
+        return self._ports["eventhub"]
+
     def log(self, name: str) -> Path:
         """Standard error of a child."""
         return self.folder / f"{name}.log"
+
+    def stand_ins(self) -> list[Child]:
+        """The children that stand for Azure."""
+        return [child for name, child in self.children.items() if name != "daemon"]
 
     # --- processes --------------------------------------------------------------------------------------------------
 
