@@ -117,7 +117,7 @@ def apply(
 @app.command()
 def export(
     file: Annotated[
-        Path | None, typer.Argument(help="Where to write; standard output by default.", show_default=False)
+        Path | None, typer.Argument(help="Where to write; `-` or nothing: standard output.", show_default=False)
     ] = None,
     endpoint: EndpointOption = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
@@ -126,6 +126,8 @@ def export(
     from remhart_adt.graph.export import to_yaml
     from remhart_adt.graph.snapshot import fetch
 
+    if str(file) == "-":
+        file = None
     if file is not None and file.exists() and not force:
         fail("the file exists", where=str(file), remedy="Give --force to replace it")
     with connect(endpoint) as client:

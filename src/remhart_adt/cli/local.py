@@ -141,7 +141,8 @@ def up(
         children["eventhub"] = _start("eventhub", hub_args)
         ready = {noun: _ready(noun, child, stop) for noun, child in children.items()}
         if not stop.is_set():
-            sys.stdout.write(json.dumps({**ready["adt"], **ready["eventhub"], **ready}) + "\n")
+            first = {"endpoint": ready["adt"]["endpoint"], "connection_string": ready["eventhub"]["connection_string"]}
+            sys.stdout.write(json.dumps({**first, **ready}) + "\n")
             sys.stdout.flush()
         _watch(children, stop)
     finally:

@@ -11,7 +11,7 @@ from remhart_adt.client.core import Call, ModelRecord
 from remhart_adt.client.credential import parse_endpoint
 from remhart_adt.client.patch import Patch
 from remhart_adt.client.retry import RetryPolicy
-from remhart_adt.client.throttle import Throttle
+from remhart_adt.client.throttle import Limits, Throttle
 from remhart_adt.errors import ConflictError, NotFoundError, PreconditionFailedError, ThrottledError
 
 __all__ = ["AsyncAdtClient", "connect_async"]
@@ -52,7 +52,7 @@ class AsyncAdtClient:
     ) -> None:
         self.endpoint = parse_endpoint(endpoint)
         self._retry = retry or RetryPolicy()
-        self._throttle = throttle or Throttle()
+        self._throttle = throttle or Throttle(Limits(create_slow_start=not self.endpoint.loopback))
         self._owned_credential: Any = None
         if credential is None and not self.endpoint.loopback:
             from azure.identity.aio import DefaultAzureCredential

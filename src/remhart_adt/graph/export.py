@@ -22,7 +22,7 @@ def to_yaml(graph: LiveGraph) -> str:
     from ruamel.yaml import YAML
 
     yaml = YAML(typ="rt", pure=True)
-    yaml.width = 120
+    yaml.width = 1000  # an object stays on its line
     yaml.indent(mapping=2, sequence=4, offset=2)
     out = io.StringIO()
     yaml.dump(_styled(to_document(graph)), out)

@@ -281,8 +281,8 @@ class Connection(asyncio.Protocol):
     def _incoming(self, session: Session, name: str, handle: int, address: str) -> IncomingLink:
         if address in _NODES:
             return IncomingLink(session, name, handle, address, None)
-        self._authorise(address)
         partition, _ = self.hub.resolve(address)
+        self._authorise(address)
         return IncomingLink(session, name, handle, None, partition)
 
     def _outgoing(
@@ -290,8 +290,8 @@ class Connection(asyncio.Protocol):
     ) -> tuple[OutgoingLink, list[Receiver]]:
         if address in _NODES:
             return OutgoingLink(session, name, handle, address), []
-        self._authorise(address)
         partition, group = self.hub.resolve(address)
+        self._authorise(address)
         if partition is None or group is None:
             raise Refusal("amqp:not-found", f"'{address}' names no partition of a consumer group to receive from.")
         link = OutgoingLink(session, name, handle, None)

@@ -188,15 +188,19 @@ class Hub:
         self._turn = 0
         self._lock_fd = -1
         self.created_ms = clock.now_us() // 1000
-        if data is not None:
-            self._open_folder(data, partitions)
+        self.partitions: list[Partition] = []
         options: dict[str, Any] = {"retention_bytes": retention_bytes, "fsync": fsync}
         if segment_bytes is not None:
             options["segment_bytes"] = segment_bytes
-        self.partitions = [
-            Partition(str(i), PartitionLog(None if data is None else data / str(i), **options), clock)
-            for i in range(partitions)
-        ]
+        try:
+            if data is not None:
+                self._open_folder(data, partitions)
+            for i in range(partitions):
+                log = PartitionLog(None if data is None else data / str(i), **options)
+                self.partitions.append(Partition(str(i), log, clock))
+        except BaseException:
+            self.close()
+            raise
 
     def _open_folder(self, data: Path, partitions: int) -> None:
         import fcntl

@@ -1,0 +1,65 @@
+"""Which worlds are for learning, calibrating and judging. `terrace` is never learned from; no test week is either."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from training.world import WorldPlan
+
+__all__ = ["LEARN_FEEDERS", "SEED", "TEST_FEEDER", "Plans", "plans"]
+
+SEED = 20260101
+LEARN_FEEDERS = ("suburb", "village", "arcade", "workshop")
+TEST_FEEDER = "terrace"
+
+
+@dataclass(frozen=True)
+class Plans:
+    """Worlds by use; `quiet` ones have no faults, for false alarms."""
+
+    learn: tuple[WorldPlan, ...]
+    calibrate: tuple[WorldPlan, ...]
+    calibrate_quiet: tuple[WorldPlan, ...]
+    test_time: tuple[WorldPlan, ...]
+    test_feeder: tuple[WorldPlan, ...]
+    test_quiet: tuple[WorldPlan, ...]
+
+    @property
+    def test(self) -> tuple[WorldPlan, ...]:
+        """Unseen weeks of known feeders and the unseen feeder, faults included."""
+        return self.test_time + self.test_feeder
+
+
+def _us(year: int, month: int, day: int) -> int:
+    return int(datetime(year, month, day, tzinfo=UTC).timestamp()) * 1_000_000
+
+
+def plans(quick: bool) -> Plans:
+    """Full: 34 worlds of 10 days. Quick: the same shape with fewer, shorter ones."""
+    days, bursts, faults, steps = (3.0, 8, 10, 30) if quick else (10.0, 24, 28, 90)
+    learn = LEARN_FEEDERS[:2] if quick else LEARN_FEEDERS
+    months = ((2025, 1, 13),) if quick else ((2025, 1, 13), (2025, 4, 14), (2025, 7, 14))
+
+    def world(feeder: str, number: int, date: tuple[int, int, int], quiet: bool = False) -> WorldPlan:
+        return WorldPlan(
+            feeder, SEED + number, _us(*date), days, bursts=bursts, faults=0 if quiet else faults, steps=steps
+        )
+
+    return Plans(
+        learn=tuple(world(f, 100 + 10 * k + j, date) for k, f in enumerate(learn) for j, date in enumerate(months)),
+        calibrate=tuple(world(f, 200 + k, (2025, 9, 8)) for k, f in enumerate(learn)),
+        calibrate_quiet=tuple(
+            world(f, 300 + 10 * k + j, date, quiet=True)
+            for k, f in enumerate(learn)
+            for j, date in enumerate(((2025, 9, 22),) if quick else ((2025, 3, 3), (2025, 9, 22)))
+        ),
+        test_time=tuple(world(f, 400 + k, (2025, 11, 10)) for k, f in enumerate(learn)),
+        test_feeder=tuple(
+            world(TEST_FEEDER, 500 + j, date)
+            for j, date in enumerate(((2025, 11, 10),) if quick else ((2025, 2, 10), (2025, 6, 9), (2025, 11, 10)))
+        ),
+        test_quiet=tuple(
+            world(f, 600 + k, (2025, 11, 24), quiet=True) for k, f in enumerate((*learn, TEST_FEEDER))
+        ),
+    )

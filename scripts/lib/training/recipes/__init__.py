@@ -1,0 +1,18 @@
+"""The recipes, by model id."""
+
+from __future__ import annotations
+
+from training.recipe import Recipe
+from training.recipes.energy_loss import EnergyLoss
+from training.recipes.load_forecast import LoadForecast
+from training.recipes.overload_risk import OverloadRisk
+from training.recipes.phase_imbalance import PhaseImbalance
+from training.recipes.reactive_power import ReactivePower
+from training.recipes.voltage_anomaly import VoltageAnomaly
+
+__all__ = ["RECIPES"]
+
+RECIPES: dict[str, Recipe] = {
+    recipe.id: recipe
+    for recipe in (VoltageAnomaly(), PhaseImbalance(), OverloadRisk(), LoadForecast(), EnergyLoss(), ReactivePower())
+}

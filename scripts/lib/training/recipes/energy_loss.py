@@ -1,0 +1,116 @@
+"""energy_loss: all losses of a feeder, its transformer included, from the meters of its head and its customers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from remhart_adt.scoring.feeder import FEEDER_FEATURES
+
+from training.expr import Expr, Inputs, ModelFunction, concat, where
+from training.recipe import Data, Judged, Runner, mae_metric, output
+from training.samples import Samples
+
+_AT = {name: i for i, name in enumerate(FEEDER_FEATURES)}
+_RIDGE = 1e-4
+
+
+class EnergyLoss:
+    id = "energy_loss"
+    algorithm = "ridge regression on physical terms, split-conformal interval"
+    scope, rate, source = "feeder", "minute", "feeder"
+    title = "Energy loss"
+    definition = (
+        "Losses of lines and supplying transformer of one feeder over one minute (W), and in percent of the power "
+        "metered at its low-voltage head; truth is the engine's."
+    )
+    baseline = "nameplate transformer losses plus a fixed share of the load, fitted on the training feeders"
+    inputs = tuple(FEEDER_FEATURES)
+    outputs = (
+        output("lossInWatts", "double", "losses of the feeder", unit="W", range=(0, None)),
+        output("estimatedLoss", "double", "the same in percent of the head's power", unit="%", range=(0, 100)),
+        output("lossLow", "double", "lower end of the 90 % interval", unit="W", range=(0, None)),
+        output("lossHigh", "double", "upper end of the 90 % interval", unit="W", range=(0, None)),
+    )
+    needs: dict[str, Any] = {}
+    limits = (
+        "Abstains below 1 % of the rating and under reverse power, where percent of the infeed means nothing.",
+        "Without the transformer's nameplate losses only line losses and a typical transformer share are estimated.",
+        "Customers without a meter in the graph are assumed to lie like those with one.",
+        "Losses inside meters and at loose contacts are not in the truth it was trained on.",
+    )
+
+    def choose(self, samples: Samples) -> NDArray[np.bool_]:
+        return np.asarray(samples.y["loss_w"] > 0)
+
+    def _terms(self, i: Inputs) -> Expr:
+        """Shares of the head's power: line loss by voltage drop (scaled up for customers without a meter), nameplate
+        terms, and how unbalance and loading bend them."""
+        share = i["leaf_share"].clip(0.3, 1.0)
+        drop = i["drop_loss"].clip(-0.05, 0.2)
+        iron = i["no_load_share"].nan_to(0.004)
+        copper = i["load_loss_share"].nan_to(0.004)
+        unbalance = i["head_unbalance"].clip(0.0, 1.0)
+        load = i["head_load"].clip(0.0, 2.0)
+        unmetered = (i["balance"].clip(-0.2, 0.6)) * drop
+        return concat(
+            [drop, drop / share, iron, copper, unbalance * drop, unbalance * copper, load * 0.01,
+             i["drop_max"].clip(-0.1, 0.3) * load, unmetered, i["head_reactive"].clip(-1.0, 1.0) * drop]
+        )  # fmt: skip
+
+    def learn(self, data: Data) -> tuple[ModelFunction, dict[str, Any]]:
+        learn = data.feeder.take(self.choose(data.feeder))
+        terms = self._terms(Inputs(self.inputs, learn.x)).a.astype(np.float64)
+        share = learn.y["loss_w"] / learn.x[:, _AT["infeed_w"]]
+        # Least absolute-relative error: every row counts by the inverse of its own loss.
+        weight = 1 / np.maximum(share, 0.003)
+        a = np.concatenate([terms, np.ones((len(terms), 1))], axis=1) * weight[:, None]
+        scale = np.sqrt((a * a).mean(0))
+        b = share * weight
+        gram = (a / scale).T @ (a / scale) + _RIDGE * len(a) * np.eye(a.shape[1])
+        w = np.linalg.solve(gram, (a / scale).T @ b) / scale
+        calibrate = data.feeder_calibrate.take(self.choose(data.feeder_calibrate))
+        predicted = self._share(Inputs(self.inputs, calibrate.x), w).a[:, 0]
+        true = calibrate.y["loss_w"] / calibrate.x[:, _AT["infeed_w"]]
+        width = float(np.quantile(np.abs(predicted - true) / predicted, 0.9))
+        load = learn.x[:, _AT["head_load"]]
+        named = learn.x[:, _AT["no_load_share"]] + learn.x[:, _AT["load_loss_share"]]
+        rule = float((load * (share - named)).sum() / (load * load).sum())
+
+        def function(i: Inputs) -> Mapping[str, Expr]:
+            part = self._share(i, w)
+            watts = part * i["infeed_w"]
+            return {
+                "lossInWatts": watts,
+                "estimatedLoss": (part * 100.0).clip(0.0, 100.0),
+                "lossLow": (watts * (1 - width)).most(0.0),
+                "lossHigh": watts * (1 + width),
+            }
+
+        return function, {"rows": len(learn), "coefficients": len(w), "baseline_line_share_per_load": round(rule, 6)}
+
+    def _share(self, i: Inputs, w: NDArray[np.float64]) -> Expr:
+        weighted = self._terms(i) * w[:-1].astype(np.float32)[None, :]
+        part = weighted.sum() + float(w[-1])
+        return where(part < 0.001, 0.001, part)
+
+    def judge(self, samples: Samples, x: NDArray[np.float32], run: Runner, on: str) -> Judged:
+        answer = run(x)
+        truth = samples.y["loss_w"]
+        rule = self.rule
+        infeed, load = x[:, _AT["infeed_w"]], x[:, _AT["head_load"]]
+        simple = (x[:, _AT["no_load_share"]] + x[:, _AT["load_loss_share"]] + rule * load) * infeed
+        metric = mae_metric(
+            "mean relative error of W", "-", on, samples, answer["lossInWatts"] / truth - 1, simple / truth - 1,
+            self.baseline,
+        )  # fmt: skip
+        inside = (truth >= answer["lossLow"]) & (truth <= answer["lossHigh"])
+        facts = {
+            f"coverage of the 90 % interval, {on}": round(float(inside.mean()), 4),
+            f"median loss in % of infeed, {on}": round(float(np.median(truth / infeed) * 100), 3),
+        }
+        return Judged([metric], facts)
+
+    rule: float = 0.0
