@@ -90,13 +90,11 @@ def test_no_file_is_longer_than_500_lines() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_public_names_are_sorted_and_exist(path: Path) -> None:
+def test_public_names_exist(path: Path) -> None:  # that they are sorted is ruff's rule RUF022
     name = ".".join(["remhart_adt", *path.relative_to(PACKAGE).with_suffix("").parts]).removesuffix(".__init__")
     module = importlib.import_module(name)
-    names = list(getattr(module, "__all__", []))
 
-    assert names == sorted(names)
-    assert [n for n in names if not hasattr(module, n)] == []
+    assert [name for name in getattr(module, "__all__", []) if not hasattr(module, name)] == []
 
 
 def test_the_architecture_page_names_every_room_and_no_other() -> None:
