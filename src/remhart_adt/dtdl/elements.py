@@ -9,7 +9,7 @@ from remhart_adt.dtdl.messages import code_of, render
 from remhart_adt.dtdl.reader import Path, locate, pointer
 from remhart_adt.dtdl.types import Place, Problem, Severity
 
-__all__ = ["MAX_PROBLEMS", "Element", "Index", "Reference", "Text", "article"]
+__all__ = ["MAX_PROBLEMS", "Element", "Index", "Reference", "Spot", "Text", "article"]
 
 # A hostile text can break a rule at every byte; nobody reads more than this many problems of one text.
 MAX_PROBLEMS: Final = 500
@@ -23,6 +23,11 @@ class Text:
     value: Any
     text: str | None = None
     found: list[tuple[str, dict[str, Any], Path, str, Severity]] = field(default_factory=list)
+
+    @property
+    def sound(self) -> bool:
+        """Whether no error was noted."""
+        return all(severity != "error" for _, _, _, _, severity in self.found)
 
     def say(self, rule: str, path: Path, element: str = "", *, severity: Severity = "error", **fields: Any) -> None:
         """Note a problem at a path of this text."""
@@ -39,12 +44,34 @@ class Text:
 
     def problems(self) -> list[Problem]:
         """The problems noted, with their places, in the order of the text."""
-        places = self.places({path for _, _, path, _, _ in self.found})
+        if not self.found:
+            return []
+        wanted: dict[Text, set[Path]] = {self: {path for _, _, path, _, _ in self.found}}
+        for _, fields, _, _, _ in self.found:
+            for value in fields.values():
+                if isinstance(value, Spot):
+                    wanted.setdefault(value.text, set()).add(value.path)
+        places = {text: text.places(paths) for text, paths in wanted.items()}
         result = [
-            Problem(code_of(rule), *render(rule, fields), places[path], element, pointer(path), severity)
+            Problem(
+                code_of(rule),
+                *render(rule, {k: places[v.text][v.path] if isinstance(v, Spot) else v for k, v in fields.items()}),
+                places[self][path],
+                element,
+                pointer(path),
+                severity,
+            )
             for rule, fields, path, element, severity in self.found
         ]
         return sorted(result, key=lambda p: (p.place.line, p.place.column))
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A path in a text, as a value in a message: it is shown as the place it stands at."""
+
+    text: Text
+    path: Path
 
 
 @dataclass(slots=True, eq=False)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from remhart_adt.dtdl.build import build_interfaces
 from remhart_adt.dtdl.elements import Element, Index, Reference, Text
 from remhart_adt.dtdl.model import ModelSet
 from remhart_adt.dtdl.profile import PROFILES
+from remhart_adt.dtdl.reader import Path
 from remhart_adt.dtdl.rules import check_references, check_siblings, check_structure, unresolved
 from remhart_adt.dtdl.sources import Source, read_sources
 from remhart_adt.dtdl.types import Problem, Report, Unresolved
@@ -51,18 +52,21 @@ def _run(sources: tuple[Source, ...], resolver: Resolver | None, profile: str | 
     texts, problems = read_sources(sources)
     _walk_all(texts, index)
 
+    def sound() -> bool:
+        return all(p.severity != "error" for p in problems) and all(text.sound for text in texts)
+
     def report(missing: tuple[Unresolved, ...] = ()) -> Report:
         found = [*problems, *(p for text in texts for p in text.problems())]
         return Report(tuple(found), missing)
 
-    if not report().valid:
+    if not sound():
         return report(), index
     added, missing = _resolve(index, resolver, problems)
     texts += added
-    if missing or not report().valid:
+    if missing or not sound():
         return report(missing), index
     check_references(index)
-    if not report().valid:
+    if not sound():
         return report(), index
     check_structure(index)
     if profile is not None:
@@ -97,12 +101,17 @@ def _resolve(
     for dtmi in [dtmi for dtmi in missing if dtmi.startswith(_RESERVED)]:
         for element, prop, reference in missing.pop(dtmi):
             element.say_at(reference.path, "undefinedReservedId", prop, value=dtmi)
-    return added, tuple(_unresolved(dtmi, uses) for dtmi, uses in missing.items())
+    return added, tuple(_located(missing))
 
 
-def _unresolved(dtmi: str, uses: list[tuple[Element, str, Reference]]) -> Unresolved:
-    places = [element.text.places({reference.path})[reference.path] for element, _, reference in uses[:20]]
-    return Unresolved(dtmi, tuple(places))
+def _located(missing: dict[str, list[tuple[Element, str, Reference]]]) -> Iterator[Unresolved]:
+    """The missing DTMIs with the places that refer to them, each text searched once."""
+    paths: dict[Text, set[Path]] = {}
+    for element, _, reference in (use for uses in missing.values() for use in uses):
+        paths.setdefault(element.text, set()).add(reference.path)
+    places = {text: text.places(wanted) for text, wanted in paths.items()}
+    for dtmi, uses in missing.items():
+        yield Unresolved(dtmi, tuple(places[element.text][reference.path] for element, _, reference in uses))
 
 
 def _error(report: Report) -> DtdlError:

@@ -23,7 +23,9 @@ Path = tuple[str | int, ...]
 # generous limit context; 200 leaves room and stays far below what Python's stack can hold.
 MAX_DEPTH: Final = 200
 
-_TOKEN = re.compile(r'[ \t\r\n]*(?:("(?:[^"\\]|\\.)*")|([{}\[\],:])|([^\s{}\[\],:"]+))', re.DOTALL)
+_STRING: Final = r'"[^"\\]*(?:\\.[^"\\]*)*"'
+_TOKEN: Final = re.compile(rf'[ \t\r\n]*(?:({_STRING})|([{{}}\[\],:])|([^\s{{}}\[\],:"]+))', re.DOTALL)
+_BRACKET: Final = re.compile(rf"{_STRING}|[{{}}\[\]]", re.DOTALL)
 
 
 class JsonObject(dict[str, Any]):
@@ -65,7 +67,7 @@ def _constant(name: str) -> Any:
 def _depth(text: str) -> int:
     """The deepest nesting of brackets outside strings."""
     depth = deepest = 0
-    for match in re.finditer(r'"(?:[^"\\]|\\.)*"|[{}\[\]]', text, re.DOTALL):
+    for match in _BRACKET.finditer(text):
         mark = match[0]
         if mark in "{[":
             depth += 1
@@ -135,7 +137,7 @@ def _offsets(text: str, wanted: set[Path]) -> dict[Path, int]:
         position = match.end()
         string, mark, _ = match.groups()
         if string is not None and stack and stack[-1].is_object and key is None:
-            key = json.loads(string, strict=False)
+            key = json.loads(string, strict=False) if "\\" in string else string[1:-1]
             continue
         if mark in (":",):
             continue

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from remhart_adt.dtdl.context import Context, ContextError, read_context
-from remhart_adt.dtdl.elements import Element, Index, Reference, Text
+from remhart_adt.dtdl.elements import Element, Index, Reference, Spot, Text
 from remhart_adt.dtdl.literals import BAD
 from remhart_adt.dtdl.metamodel import CLASSES, INTERFACE_ID_LENGTH, MAX_ID_LENGTH, Prop, valid_dtmi
 from remhart_adt.dtdl.reader import MAX_DEPTH, JsonObject, Path
@@ -268,10 +268,8 @@ def _enter(index: Index, element: Element) -> None:
     same_siblings = other.parent is element.parent and other.parent_property == element.parent_property
     if same_siblings and element.parent is not None and "@id" not in element.raw:
         return  # generated from equal names, which is reported as such
-    place = other.text.places({other.path})[other.path]
-    element.text.say(
-        "duplicateDefinition", (*element.path, "@id"), element.id, value=element.id, other=str(place) or "the same text"
-    )
+    spot = Spot(other.text, other.path)
+    element.text.say("duplicateDefinition", (*element.path, "@id"), element.id, value=element.id, other=spot)
 
 
 def _properties(index: Index, element: Element, context: Context, *, is_open: bool, inferred: bool) -> list[_Job]:
