@@ -6,6 +6,7 @@ import asyncio
 import enum
 import json
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -47,7 +48,7 @@ def command(
     ] = "suburb",
     seconds: Annotated[float, typer.Option("--seconds", min=0, help="Live seconds; 0 = history only.")] = 60.0,
     forever: Annotated[bool, typer.Option("--forever", help="Go on until interrupted.")] = False,
-    rate: Annotated[float, typer.Option("--rate", min=1 / 60, max=1000, help="Readings per second and point.")] = 1.0,
+    rate: Annotated[float, typer.Option("--rate", min=0.02, max=1000, help="Readings per second and point.")] = 1.0,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same telemetry.")] = 1,
     start: Annotated[
         str | None,
@@ -147,8 +148,10 @@ def _to_file(
                 sink.write(scenario.point_ids, tick)
         for tick in played:
             if paced:
-                asyncio.run(_until(tick.time_us))
+                time.sleep(_wait_s(tick.time_us))
             sink.write(scenario.point_ids, tick)
+            if paced:
+                sink.flush()
         lost = f"; {sink.left_out} component statuses do not fit into CSV" if sink.left_out else ""
         note(f"{sink.readings} readings and {sink.statuses} component statuses in {out}{lost}")
 
@@ -177,17 +180,15 @@ async def _to_hub(
     async with EventHubSender(connection, eventhub, per_event=per_event) as sender:
         for k, tick in enumerate(played, start=1):
             if paced:
-                await _until(tick.time_us)
+                await asyncio.sleep(_wait_s(tick.time_us))
             await sender.send(bodies(scenario.point_ids, tick, form))
             if paced and k % per_event == 0:
                 await sender.flush()
     note(f"{sent + sender.counters.readings} readings and statuses sent in all")
 
 
-async def _until(time_us: int) -> None:
-    wait = (time_us - SYSTEM.now_us()) / 1e6
-    if wait > 0:
-        await asyncio.sleep(wait)
+def _wait_s(time_us: int) -> float:
+    return max(0.0, (time_us - SYSTEM.now_us()) / 1e6)
 
 
 def _write(path: Path, text: str) -> None:

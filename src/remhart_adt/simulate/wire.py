@@ -83,6 +83,10 @@ class TelemetryFile:
         if self._stream is not sys.stdout:
             self._stream.close()
 
+    def flush(self) -> None:
+        """Hand over what was written so far."""
+        self._stream.flush()
+
     def write(self, point_ids: Sequence[str], tick: Tick) -> None:
         """Append one tick."""
         if self._rows is None:
