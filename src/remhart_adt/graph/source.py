@@ -21,8 +21,8 @@ __all__ = ["Document", "Problem", "plain", "read_file", "read_text"]
 
 Path_ = tuple[str | int, ...]
 
-# Values after aliases are expanded. A graph at the file limit has some millions; a bomb of nested aliases has billions.
-_VALUES: Final = 5_000_000
+# Values that aliases repeat; what the text itself holds is bounded by its size. Nested aliases grow without bound.
+_REPEATED: Final = 200_000
 # The parser takes quadratic time over unclosed brackets, so text that nests absurdly is refused before it.
 _BRACKETS: Final = 1000
 _PREFIX: Final = "tag:yaml.org,2002:"
@@ -131,15 +131,19 @@ def _refuse_brackets(text: str, name: str) -> None:
 class _Reader:
     def __init__(self, document: Document) -> None:
         self._document = document
-        self._left = _VALUES
+        self._met: set[int] = set()
+        self._left = _REPEATED
 
     def value(self, node: Any, path: Path_) -> Any:
         from ruamel.yaml.nodes import MappingNode, SequenceNode
 
-        self._left -= 1
         line = node.start_mark.line + 1
+        if id(node) in self._met:
+            self._left -= 1
+        else:
+            self._met.add(id(node))
         if self._left < 0:
-            raise _broken(self._document.name, line, f"aliases expand to more than {_VALUES:,} values")
+            raise _broken(self._document.name, line, f"aliases repeat more than {_REPEATED:,} values")
         if len(path) > JSON_DEPTH:
             raise _broken(self._document.name, line, f"nested deeper than {JSON_DEPTH} levels")
         self._document.lines[path] = line
