@@ -82,6 +82,11 @@ class Site:
     topology: Topology = field(default_factory=lambda: Topology((), ()))
     documents: Mapping[Target, Mapping[str, Any]] = field(default_factory=dict)
 
+    def signature(self) -> tuple[Any, ...]:
+        """Differs when the daemon has to take notice: structure, nominal values, ratings, switches moved by others."""
+        switches = {name: self.topology.switch_of(name) for name in self.components}
+        return (dict(self.points), dict(self.components), self.edges, self.watches, self.feeders, switches)
+
     def watches_of_point(self) -> dict[str, list[Watch]]:
         """Point id -> the relationships that end at it."""
         found: dict[str, list[Watch]] = {}

@@ -1,0 +1,114 @@
+"""What waits to be written, per target: lanes merged until the write that carries them succeeds.
+
+Last value per path, newest source time wins. Every batch that contributed to a target holds on until the target's
+write has an outcome. A reading that is superseded here before it was written counts as merged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from remhart_adt.sync.lanes import Carried, LaneWrite, Target, Telemetry, merge_ops
+from remhart_adt.sync.ledger import Batch
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["PendingLane", "PendingWrites", "TargetState"]
+
+
+@dataclass(slots=True)
+class PendingLane:
+    """A lane that waits: its write, the batch of the reading it carries, and whose delay ends with it."""
+
+    write: LaneWrite
+    carrier: Batch | None
+    fresh_us: list[NDArray[np.int64]] = field(default_factory=list)
+
+    @property
+    def carried(self) -> Carried | None:
+        """The reading the write stands for."""
+        return self.write.carried
+
+    def take(self, newer: PendingLane) -> None:
+        """Fold a later one into this; the reading that loses is merged, or skipped when it came late."""
+        won = merge_ops(self.write, newer.write)
+        self.fresh_us += newer.fresh_us
+        if newer.carried is None:
+            return
+        if won:
+            if self.carrier is not None and self.carried is not None:
+                self.carrier.count("merged")
+            self.write.carried, self.carrier = newer.carried, newer.carrier
+        elif newer.carrier is not None:
+            newer.carrier.count("skipped")
+
+
+@dataclass(slots=True)
+class TargetState:
+    """One twin or relationship as the writer knows it.
+
+    `pending` lanes and the batches that wait for them (`claims`); `document` is our view of what stands on it (None
+    until it was read), with `etag`; `owned` is what our lanes have written in this process, to restore a target that
+    was deleted and made again. `rejected`: paths the service refused lately -> until when they are left out.
+    """
+
+    target: Target
+    pending: dict[str, PendingLane] = field(default_factory=dict)
+    claims: list[Batch] = field(default_factory=list)
+    unsent: list[Telemetry] = field(default_factory=list)
+    document: dict[str, Any] | None = None
+    etag: str = ""
+    owned: dict[str, LaneWrite] = field(default_factory=dict)
+    busy: bool = False
+    queued: bool = False
+    failures: int = 0
+    retry_at: float = 0.0
+    missing_until: float = 0.0
+    lost: bool = False
+    rejected: dict[str, float] = field(default_factory=dict)
+
+    def lane(self, pending: PendingLane) -> None:
+        """Add a lane to what waits."""
+        waiting = self.pending.get(pending.write.lane)
+        if waiting is None:
+            self.pending[pending.write.lane] = pending
+        else:
+            waiting.take(pending)
+
+    def put_back(self, lanes: dict[str, PendingLane], claims: list[Batch], unsent: list[Telemetry]) -> None:
+        """A write failed: what it carried waits again, under anything newer that came meanwhile."""
+        newer, self.pending = self.pending, dict(lanes)
+        for pending in newer.values():
+            self.lane(pending)
+        self.claims = claims + self.claims
+        self.unsent = unsent + self.unsent
+
+
+class PendingWrites:
+    """All targets with something to write."""
+
+    def __init__(self) -> None:
+        self.targets: dict[Target, TargetState] = {}
+        self.dirty: dict[Target, TargetState] = {}
+
+    def offer(self, write: LaneWrite, batch: Batch | None) -> None:
+        """Take a lane write in. `batch` waits until it has an outcome."""
+        state = self.targets.get(write.target)
+        if state is None:
+            state = self.targets[write.target] = TargetState(write.target)
+        if batch is not None:
+            batch.hold()
+            state.claims.append(batch)
+        fresh = [write.carried.fresh_us] if write.carried is not None and len(write.carried.fresh_us) else []
+        state.lane(PendingLane(write, batch if write.carried is not None else None, fresh))
+        self.dirty[write.target] = state
+
+    def due(self, now: float) -> Iterator[TargetState]:
+        """Targets that may be written now."""
+        for state in self.dirty.values():
+            if not state.queued and not state.busy and state.retry_at <= now:
+                yield state
