@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from remhart_adt.local.eventhub.codec import decode, encode
-from remhart_adt.local.eventhub.testing import HubThread
+from remhart_adt.local.eventhub.testing import HubThread, event_hub_client_leftovers
+
+__all__ = ["event_hub_client_leftovers"]
 
 
 @pytest.fixture(scope="module")

@@ -197,7 +197,7 @@ async def test_a_wrong_key_an_unknown_hub_and_an_unknown_partition(hub: HubThrea
     assert kinds[0] is kinds[3] is AuthenticationError
     assert kinds[1] is ConnectionLostError
     assert "could not be found" in str(faults[1])
-    assert "does not exist" in str(faults[2])
+    assert "Invalid partition 9" in str(faults[2])
     assert kinds[4] is kinds[5] is ConnectError
     assert len(hub.do(lambda h: h.events())) == count
 

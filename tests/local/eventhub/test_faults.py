@@ -12,13 +12,9 @@ from azure.eventhub.aio import EventHubConsumerClient as AsyncConsumer
 from remhart_adt.errors import LocalServerError
 from remhart_adt.local.eventhub import start_hub
 from remhart_adt.local.eventhub.codec import encode
+from remhart_adt.local.eventhub.testing import CLIENT_LEFTOVERS
 
-# The client leaves the socket of a connection that was reset to the garbage collector.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:.*unclosed.*"),
-    pytest.mark.filterwarnings("ignore:.*loop is closed.*"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = CLIENT_LEFTOVERS
 
 
 async def test_detach_reset_pause_rewind_and_an_outage() -> None:
@@ -45,8 +41,9 @@ async def test_detach_reset_pause_rewind_and_an_outage() -> None:
                     more.clear()
                     await more.wait()
 
+        # The client counts a consumer's errors over its whole life and starts over from the first position after them.
         client = AsyncConsumer.from_connection_string(
-            hub.connection_string, "$Default", retry_backoff_factor=0.05, load_balancing_interval=1
+            hub.connection_string, "$Default", retry_total=10, retry_backoff_factor=0.05, load_balancing_interval=1
         )
         task = asyncio.create_task(
             client.receive_batch(on_batch, on_error=on_error, partition_id="0", starting_position="-1")

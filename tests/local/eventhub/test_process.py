@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import signal
@@ -16,9 +17,10 @@ from typing import Any
 import pytest
 
 from remhart_adt.local.eventhub import read
+from remhart_adt.local.eventhub.testing import CLIENT_LEFTOVERS
 from remhart_adt.sync.sources import EventHubSender
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, *CLIENT_LEFTOVERS]
 Start = Callable[..., tuple[subprocess.Popen[str], dict[str, Any]]]
 
 
@@ -78,7 +80,7 @@ def test_acknowledged_events_survive_sigkill_and_the_hub_goes_on_at_the_same_por
     for partition in ("0", "1"):
         mine = [event for event in events if event.partition == partition]
         assert [event.sequence for event in mine] == list(range(len(mine)))
-        assert all(int(a.offset) < int(b.offset) for a, b in zip(mine, mine[1:], strict=False))
+        assert all(int(a.offset) < int(b.offset) for a, b in itertools.pairwise(mine))
         numbers = [json.loads(event.body)["n"] for event in mine if json.loads(event.body)["pointId"] == "p1"]
         assert numbers == sorted(numbers)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import threading
 from collections.abc import Callable, Iterator
@@ -12,8 +13,16 @@ import pytest
 
 from remhart_adt.local.eventhub.server import LocalEventHub, start_hub
 
-__all__ = ["HubThread", "local_eventhub"]
+__all__ = ["CLIENT_LEFTOVERS", "HubThread", "event_hub_client_leftovers", "local_eventhub"]
 
+# For tests in which connections of the official client break: it leaves their sockets to the garbage collector, whose
+# ResourceWarning would then fail some later test. `pytestmark = CLIENT_LEFTOVERS` collects them in the test itself; the
+# fixture must be imported in the conftest.py beside it.
+CLIENT_LEFTOVERS = [
+    pytest.mark.usefixtures("event_hub_client_leftovers"),
+    pytest.mark.filterwarnings("ignore:.*unclosed:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore:loop is closed:ResourceWarning"),
+]
 _START_SECONDS = 10.0
 
 
@@ -72,6 +81,13 @@ class HubThread:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+@pytest.fixture
+def event_hub_client_leftovers() -> Iterator[None]:
+    """Collects what the client left behind, after the test and its event loop ended. See `CLIENT_LEFTOVERS`."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture
