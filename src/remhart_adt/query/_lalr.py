@@ -72,6 +72,13 @@ def _unquote(token: Token) -> str:
     return _ESCAPE.sub(r"\1", str(token)[1:-1])
 
 
+def _count(token: Token) -> int:
+    if len(token) > 9:
+        pos = _pos(token)
+        raise QueryError(f"{token[:9]}... is too large", line=pos.line, column=pos.column)
+    return int(token)
+
+
 class _Name(str):
     """A name with the place it was read at; it becomes a plain string in the AST."""
 
@@ -107,7 +114,9 @@ class _Build(Transformer[Token, Any]):
 
     def number(self, token: Token) -> ast.Value:
         text = str(token)
-        value = float(text) if any(char in text for char in ".eE") else int(text)
+        # Longer than any integer there is on a twin: Python refuses thousands of digits, and SQLite has real numbers.
+        whole = len(text) <= 100 and not any(char in text for char in ".eE")
+        value = int(text) if whole else float(text)
         return ast.Value(value, _pos(token))
 
     def true(self, token: Token) -> ast.Value:
@@ -154,7 +163,7 @@ class _Build(Transformer[Token, Any]):
         return condition
 
     def top(self, _top: Token, count: Token) -> int:
-        return int(count)
+        return _count(count)
 
     def projection(self, path: ast.Path, _as: Token | None, alias: _Name | None) -> ast.Projection:
         return ast.Projection(path, None if alias is None else str(alias))
@@ -199,10 +208,10 @@ class _Build(Transformer[Token, Any]):
         return tuple(str(name) for name in names)
 
     def hops_exact(self, _star: Token, count: Token) -> ast.Hops:
-        return ast.Hops(int(count), int(count), True)
+        return ast.Hops(_count(count), _count(count), True)
 
     def hops_range(self, _star: Token, first: Token | None, last: Token) -> ast.Hops:
-        return ast.Hops(None if first is None else int(first), int(last), False)
+        return ast.Hops(None if first is None else _count(first), _count(last), False)
 
     def edge(
         self, left: Token, variable: str | None, kinds: tuple[str, ...] | None, hops: ast.Hops | None, right: Token

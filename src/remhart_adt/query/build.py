@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import and_, or_
 from typing import Final
 
 from remhart_adt import limits
@@ -102,12 +104,12 @@ def of_model(dtmi: str, *, collection: str | None = None, exact: bool = False) -
 
 def all_of(*conditions: ast.Expr) -> ast.Expr:
     """Every condition holds."""
-    return conditions[0] if len(conditions) == 1 else ast.And(conditions)
+    return reduce(and_, conditions)
 
 
 def any_of(*conditions: ast.Expr) -> ast.Expr:
     """Some condition holds."""
-    return conditions[0] if len(conditions) == 1 else ast.Or(conditions)
+    return reduce(or_, conditions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,10 +47,10 @@ _CLASS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """SQL with `?1`-style parameters. Rows are `(n, doc)`, or one `(count,)` when `counts`."""
+    """SQL with named parameters. Rows are `(n, doc)`, or one `(count,)` when `counts`."""
 
     text: str
-    parameters: tuple[Any, ...]
+    parameters: dict[str, Any]
     counts: bool
 
 
@@ -70,12 +70,12 @@ def to_sql(
     counts = isinstance(query.select, ast.Count)
     if counts:
         where = f" WHERE {conditions[0]}" if conditions else ""
-        return Statement(f"SELECT COUNT(*) FROM {table}{suffix}{where}", tuple(builder.parameters), True)
+        return Statement(f"SELECT COUNT(*) FROM {table}{suffix}{where}", builder.parameters, True)
     conditions.append(f"n > {builder.bind(after)}")
     text = f"SELECT n, doc FROM {table}{suffix} WHERE {' AND '.join(f'({item})' for item in conditions)} ORDER BY n"
     if limit is not None:
         text += f" LIMIT {builder.bind(limit)}"
-    return Statement(text, tuple(builder.parameters), False)
+    return Statement(text, builder.parameters, False)
 
 
 def project(query: ast.Query, document: dict[str, Any]) -> dict[str, Any]:
@@ -105,16 +105,15 @@ class _Builder:
         self._columns = columns
         self._alias = alias
         self._models_of = models_of
-        self._numbers: dict[tuple[type, Any], int] = {}
-        self.parameters: list[Any] = []
+        self._names: dict[tuple[type, Any], str] = {}
+        self.parameters: dict[str, Any] = {}
 
     def bind(self, value: Any) -> str:
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
             value = float(value)
-        number = self._numbers.setdefault((type(value), value), len(self.parameters) + 1)
-        if number > len(self.parameters):
-            self.parameters.append(value)
-        return f"?{number}"
+        name = self._names.setdefault((type(value), value), f"p{len(self._names)}")
+        self.parameters[name] = value
+        return f":{name}"
 
     def condition(self, expr: ast.Expr) -> str:
         """SQL for a condition: 1, 0 or NULL."""
@@ -173,22 +172,23 @@ class _Builder:
             if op not in ("=", "!="):
                 return "NULL"
             return f"{kind} {op} 'null'"
+        if column and not isinstance(literal, str):
+            return "NULL"
         bound = f"{value} {op} {self.bind(int(literal) if isinstance(literal, bool) else literal)}"
-        if column:
-            return bound if isinstance(literal, str) else "NULL"
-        return f"CASE WHEN {kind} IN {_types_like(literal)} THEN {bound} END"
+        return bound if column else f"CASE WHEN {kind} IN {_types_like(literal)} THEN {bound} END"
 
     def _in_list(self, path: ast.Path, values: tuple[ast.Scalar, ...], negated: bool) -> str:
         value, kind, column = self._operand(path)
+        if column:
+            listed = ", ".join(self.bind(item) for item in values if isinstance(item, str))
+            return f"{value} {'NOT ' if negated else ''}IN ({listed})"
         groups: dict[str, list[str]] = {}
         for item in values:
-            bound = self.bind(int(item) if isinstance(item, bool) else item)
-            groups.setdefault(_types_like(item), []).append(bound)
-        if column:
-            listed = ", ".join(groups.get("('text')", []))
-            return f"{value} {'NOT ' if negated else ''}IN ({listed})"
+            group = groups.setdefault(_types_like(item), [])
+            if item is not None:
+                group.append(self.bind(int(item) if isinstance(item, bool) else item))
         tests = [
-            f"{kind} IN {types}" + ("" if types == "('null')" else f" AND {value} IN ({', '.join(bound)})")
+            f"{kind} IN {types}" + (f" AND {value} IN ({', '.join(bound)})" if bound else "")
             for types, bound in groups.items()
         ]
         test = " OR ".join(f"({item})" for item in tests)
@@ -205,20 +205,23 @@ class _Builder:
 
     def _string_test(self, name: ast.StringTestName, path: ast.Path, text: str) -> str:
         value, kind, _ = self._operand(path)
+        if not text:
+            return f"CASE WHEN {kind} = 'text' THEN 1 END"
         bound = self.bind(text)
         test = {
             "CONTAINS": f"instr({value}, {bound}) > 0",
             "STARTSWITH": f"substr({value}, 1, length({bound})) = {bound}",
-            "ENDSWITH": f"substr({value}, -length({bound}), length({bound})) = {bound}",
+            "ENDSWITH": f"substr({value}, -length({bound})) = {bound}",
         }[name]
-        return f"CASE WHEN {kind} = 'text' THEN {test if text else '1'} END"
+        return f"CASE WHEN {kind} = 'text' THEN {test} END"
 
     def _array_contains(self, path: ast.Path, value: ast.Scalar) -> str:
         array, kind, column = self._operand(path)
         if column:
             return "NULL"
-        bound = self.bind(int(value) if isinstance(value, bool) else value)
-        same = "" if value is None else f" AND atom = {bound}"
+        same = ""
+        if value is not None:
+            same = f" AND atom = {self.bind(int(value) if isinstance(value, bool) else value)}"
         test = f"EXISTS (SELECT 1 FROM json_each({array}) WHERE type IN {_types_like(value)}{same})"
         return f"CASE WHEN {kind} = 'array' THEN {test} END"
 

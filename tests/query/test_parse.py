@@ -1,0 +1,178 @@
+"""The grammar: what is in the language, what is not, where it broke, and the published limits."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from remhart_adt.errors import QueryError
+from remhart_adt.query import Path, parse
+from remhart_adt.query import ast as tree
+
+# Queries of the public documentation, one of each form; JOIN and MATCH among them.
+DOCUMENTED = [
+    "SELECT * FROM DIGITALTWINS",
+    "SELECT * FROM DIGITALTWINS T",
+    "SELECT T FROM DIGITALTWINS T",
+    "SELECT COUNT() FROM DIGITALTWINS c WHERE IS_OF_MODEL('dtmi:sample:Room;1') AND c.Capacity > 20",
+    "SELECT TOP (5) FROM DIGITALTWINS WHERE T.x > 1",
+    "SELECT TOP(50) twin FROM DIGITALTWINS twin WHERE CONTAINS(twin.$dtId,'test') OR CONTAINS(twin.name,'test')",
+    "SELECT $dtId, name FROM DIGITALTWINS WHERE STARTSWITH(name, 'foo')",
+    "SELECT * FROM DIGITALTWINS T WHERE T.firmwareVersion = '1.1' AND T.$dtId in ['123', '456'] AND T.Temperature = 70",
+    "SELECT * FROM DIGITALTWINS WHERE Name = 'D\\'Souza'",
+    "SELECT * FROM DIGITALTWINS WHERE NOT IS_DEFINED(tags.red) AND IS_DEFINED(tags.round)",
+    "SELECT * FROM DIGITALTWINS T WHERE IS_BOOL( HasTemperature ) AND HasTemperature != false",
+    "SELECT * FROM DIGITALTWINS WHERE IS_OBJECT( MapObject ) AND NOT IS_DEFINED ( MapObject.TemperatureReading )",
+    "SELECT * FROM DIGITALTWINS WHERE [[Group]] = 'BravoTeam'",
+    "SELECT * FROM DIGITALTWINS DT WHERE IS_OF_MODEL(DT, 'dtmi:example:thing;1', exact)",
+    "SELECT * FROM DIGITALTWINS DT WHERE NOT DT.Temperature <= 80",
+    "SELECT * FROM DIGITALTWINS DT WHERE DT.owner NIN ['John', 'Anil', 'Bailey', 'Alex']",
+    "SELECT $sourceId, $targetId FROM relationships WHERE $sourceId IN ['s1','s2'] AND $relationshipName = 'next'",
+    "SELECT T.name FROM DIGITALTWINS T WHERE ARRAY_CONTAINS (T.floor_number, 2)",
+    (
+        "SELECT Room FROM DIGITALTWINS Floor JOIN Room RELATED Floor.contains WHERE Floor.$dtId = 'f' "
+        "AND Room. Temperature > 72 AND IS_OF_MODEL(Room, 'dtmi:com:contoso:Room;1')"
+    ),
+    (
+        "SELECT Consumer.name AS consumerName, Factory FROM DIGITALTWINS Factory "
+        "JOIN Consumer RELATED Factory.customer Edge WHERE Factory.$dtId = 'ABC' AND Edge.prop1 = 1"
+    ),
+    (
+        "SELECT COUNT() FROM DIGITALTWINS Room JOIN LightPanel RELATED Room.contains "
+        "JOIN LightBulb RELATED LightPanel.contains WHERE IS_OF_MODEL(LightBulb, 'dtmi:x;1') AND Room.$dtId IN ['r']"
+    ),
+    "SELECT Building, Sensor FROM DIGITALTWINS MATCH (Building)-[]->(Sensor) WHERE Building.$dtId = 'B'",
+    (
+        "SELECT Floor, Room FROM DIGITALTWINS MATCH (Floor)-[:contains|isAssociatedWith*3..5]->(Room) "
+        "WHERE Floor.$dtId = 'x'"
+    ),
+    (
+        "SELECT Floor, Room, Building FROM DIGITALTWINS MATCH (Building)-[r1:isAssociatedWith]->(Floor)"
+        "<-[r2:isAssociatedWith]-(Room) WHERE Building.$dtId = 'b' AND Room.temperature > 50 AND r1.length = 10"
+    ),
+]
+
+
+@pytest.mark.parametrize("text", DOCUMENTED)
+def test_documented_queries_are_in_the_language(text: str) -> None:
+    parse(text)
+    assert parse(text.replace(" ", "\n\t ")) == parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "message"),
+    [
+        ("foo", 0, "missing SELECT at 'foo'"),
+        ("", 0, "missing SELECT at <EOF>"),
+        ("SELECT *", 8, "missing FROM at <EOF>"),
+        ("SELECT * FROM ROOMS", 14, "mismatched input 'ROOMS' expecting {DIGITALTWINS, RELATIONSHIPS}"),
+        ("SELECT * FROM DIGITALTWINS WHERE a", 34, "mismatched input <EOF> expecting"),
+        ("SELECT * FROM (SELECT * FROM DIGITALTWINS T)", 14, "mismatched input '('"),
+        ("SELECT * FROM DIGITALTWINS ORDER BY name", 27, "reserved word"),
+        ("SELECT * FROM DIGITALTWINS WHERE Group = 1", 33, "write [[Group]]"),
+        ("SELECT COUNT(a) FROM DIGITALTWINS", 13, "'a'"),
+        ("SELECT a FROM DIGITALTWINS WHERE a LIKE 'x%'", 35, "'LIKE'"),
+        ("SELECT * FROM DIGITALTWINS WHERE a + 1 = 2", 35, "'+'"),
+        ("SELECT * FROM DIGITALTWINS WHERE a[0] = 2", 34, "'['"),
+        ("SELECT * FROM DIGITALTWINS WHERE a IN []", 39, "']'"),
+        ("SELECT * FROM DIGITALTWINS WHERE a IN ('x')", 38, "'('"),
+        ("SELECT * FROM DIGITALTWINS WHERE a = 'x", 37, '"\'"' if False else "'''"),
+        ("SELECT * FROM DIGITALTWINS WHERE 5 < a", 33, "'5'"),
+        ("SELECT * FROM DIGITALTWINS WHERE IS_OF_MODEL(X, 'dtmi:a;1')", 33, "no collection is called 'X'"),
+        ("SELECT A FROM DIGITALTWINS MATCH (A)<-[]->(B) WHERE A.$dtId='a'", 36, "one direction"),
+        ("SELECT * FROM DIGITALTWINS A JOIN B RELATED A.r", 0, "SELECT * is not allowed"),
+        ("SELECT B FROM RELATIONSHIPS A JOIN B RELATED A.r", 0, "cannot be joined"),
+        ("SELECT A FROM DIGITALTWINS MATCH (A)-[r*2]->(B) WHERE A.$dtId='a'", 0, "exactly one hop"),
+    ],
+)
+def test_what_is_not_in_the_language_says_where_and_what(text: str, column: int, message: str) -> None:
+    with pytest.raises(QueryError) as caught:
+        parse(text)
+    assert message in caught.value.what
+    assert (caught.value.line, caught.value.column) == (1, column)
+
+
+def test_lines_count_from_one_and_columns_from_zero() -> None:
+    with pytest.raises(QueryError) as caught:
+        parse("SELECT *\nFROM DIGITALTWINS\n  WHERE ?")
+    assert (caught.value.line, caught.value.column) == (3, 8)
+
+
+def test_nodes_know_where_they_stood() -> None:
+    where = parse("SELECT * FROM DIGITALTWINS\nWHERE a.b = 1").where
+    assert isinstance(where, tree.Comparison)
+    assert where.left.pos == tree.Pos(2, 6)
+
+
+def test_not_binds_tighter_than_and_and_and_than_or() -> None:
+    def a(name: str) -> tree.Expr:
+        return tree.TypeTest("IS_DEFINED", Path((name,)))
+
+    where = parse(
+        "SELECT * FROM DIGITALTWINS WHERE NOT IS_DEFINED(a) AND IS_DEFINED(b) OR IS_DEFINED(c) AND IS_DEFINED(d)"
+    ).where
+    assert where == (~a("a") & a("b")) | (a("c") & a("d"))
+
+
+def test_keywords_have_no_case_and_names_do() -> None:
+    upper = parse("SELECT COUNT() FROM DIGITALTWINS T WHERE T.a = TRUE AND NOT IS_OF_MODEL(T, 'dtmi:a;1', EXACT)")
+    lower = parse("select count() from digitaltwins T where T.a = true and not is_of_model(T, 'dtmi:a;1', exact)")
+    assert upper == lower
+    assert parse("SELECT a FROM DIGITALTWINS") != parse("SELECT A FROM DIGITALTWINS")
+
+
+def test_function_names_are_names_where_no_parenthesis_follows() -> None:
+    where = parse("SELECT * FROM DIGITALTWINS T WHERE T.contains.match = 1 AND contains = 2 AND related.join = 3").where
+    assert isinstance(where, tree.And)
+
+
+def test_strings_know_two_escapes_only() -> None:
+    where = parse(r"SELECT * FROM DIGITALTWINS WHERE a = 'it\'s \\ \n'").where
+    assert isinstance(where, tree.Comparison)
+    assert where.right == tree.Value("it's \\ \\n")
+
+
+@pytest.mark.parametrize(
+    ("within", "beyond"),
+    [
+        ("a = 1" + " AND a = 1" * 50, "a = 1" + " AND a = 1" * 51),
+        ("a = 1" + " OR a = 1 AND b = 2" * 25, "a = 1" + " OR a = 1 AND b = 2" * 26),
+        (f"a IN [{','.join('1' * 50)}]", f"a IN [{','.join('1' * 51)}]"),
+        ("NOT (" * 100 + "a = 1" + ")" * 100, "NOT (" * 101 + "a = 1" + ")" * 101),
+    ],
+)
+def test_published_limits_of_a_condition(within: str, beyond: str) -> None:
+    parse(f"SELECT * FROM DIGITALTWINS WHERE {within}")
+    with pytest.raises(QueryError, match="at most"):
+        parse(f"SELECT * FROM DIGITALTWINS WHERE {beyond}")
+
+
+def test_published_limits_of_a_query() -> None:
+    joins = "".join(f" JOIN B{n + 1} RELATED B{n}.r" for n in range(6))
+    with pytest.raises(QueryError, match="at most 5 JOINs"):
+        parse(f"SELECT B1 FROM DIGITALTWINS B0{joins}")
+    parse("SELECT A FROM DIGITALTWINS MATCH (A)-[*10]->(B)")
+    with pytest.raises(QueryError, match="at most 10 hops"):
+        parse("SELECT A FROM DIGITALTWINS MATCH (A)-[*1..11]->(B)")
+    text = "SELECT * FROM DIGITALTWINS WHERE a = '" + "x" * 7961 + "'"
+    assert len(text) == 8000
+    parse(text)
+    with pytest.raises(QueryError, match="8000"):
+        parse(text + " ")
+
+
+def test_parentheses_nest_as_deep_as_the_text_allows() -> None:
+    parse("SELECT * FROM DIGITALTWINS WHERE " + "(" * 3900 + "a = 1" + ")" * 3900)
+
+
+@given(st.text(max_size=60))
+@example("SELECT * FROM DIGITALTWINS WHERE \x00")
+@example("SELECT * FROM DIGITALTWINS WHERE [[")
+@example("SELECT * FROM DIGITALTWINS WHERE a = 9" + "9" * 5000)
+def test_any_text_parses_or_raises_query_error(text: str) -> None:
+    for candidate in (text, f"SELECT * FROM DIGITALTWINS WHERE {text}"):
+        with contextlib.suppress(QueryError):
+            parse(candidate)
