@@ -102,6 +102,9 @@ class Expr:
     def exp(self) -> Expr:
         return self._one(op.exp, np.exp)
 
+    def log(self) -> Expr:
+        return self._one(op.log, np.log)
+
     def sqrt(self) -> Expr:
         return self._one(op.sqrt, np.sqrt)
 
@@ -136,7 +139,8 @@ class Expr:
         """Over the columns, [N, 1]."""
         axes = np.array([1], np.int64)
         return self._one(
-            lambda a: op.reduce_sum(a, op.constant(value=axes), keepdims=1), lambda a: a.sum(1, keepdims=True, dtype=F32)
+            lambda a: op.reduce_sum(a, op.constant(value=axes), keepdims=1),
+            lambda a: a.sum(1, keepdims=True, dtype=F32),
         )
 
     def high(self) -> Expr:
@@ -155,9 +159,7 @@ class Expr:
 
     def argmax(self) -> Expr:
         """Index of the highest column, int64 [N, 1]."""
-        return self._one(
-            lambda a: op.arg_max(a, axis=1, keepdims=1), lambda a: a.argmax(1)[:, None].astype(np.int64)
-        )
+        return self._one(lambda a: op.arg_max(a, axis=1, keepdims=1), lambda a: a.argmax(1)[:, None].astype(np.int64))
 
     def integer(self) -> Expr:
         """As int64."""

@@ -59,7 +59,5 @@ def plans(quick: bool) -> Plans:
             world(TEST_FEEDER, 500 + j, date)
             for j, date in enumerate(((2025, 11, 10),) if quick else ((2025, 2, 10), (2025, 6, 9), (2025, 11, 10)))
         ),
-        test_quiet=tuple(
-            world(f, 600 + k, (2025, 11, 24), quiet=True) for k, f in enumerate((*learn, TEST_FEEDER))
-        ),
+        test_quiet=tuple(world(f, 600 + k, (2025, 11, 24), quiet=True) for k, f in enumerate((*learn, TEST_FEEDER))),
     )

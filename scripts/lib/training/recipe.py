@@ -121,9 +121,7 @@ def bootstrap(
     rng = np.random.default_rng(seed)
     names, inverse = np.unique(block, return_inverse=True)
     rows = [np.flatnonzero(inverse == k) for k in range(len(names))]
-    out = [
-        figures(np.concatenate([rows[k] for k in rng.integers(0, len(names), len(names))])) for _ in range(times)
-    ]
+    out = [figures(np.concatenate([rows[k] for k in rng.integers(0, len(names), len(names))])) for _ in range(times)]
     return np.array(out)
 
 

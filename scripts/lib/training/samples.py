@@ -166,7 +166,9 @@ def overload_rows(world: World, seed: int, every_min: int = 10) -> Samples:
     values = world.values.copy()
     values[:, :, _OIL] = np.nan
     values[:, :, _OIL + 1] = np.where(transformer, np.round(air[minute_of], 1)[:, None], np.nan)
-    values[:, measured_oil, _OIL] = np.round(oil[minute_of][:, measured_oil] + rng.normal(0, 0.5, measured_oil.sum()), 1)
+    values[:, measured_oil, _OIL] = np.round(
+        oil[minute_of][:, measured_oil] + rng.normal(0, 0.5, measured_oil.sum()), 1
+    )
     ahead_hot, ahead_k = _ahead_max(hot, 60), _ahead_max(k, 60)
     engine, windows = Engine([]), Windows(infos)
     xs, ts, ps = [], [], []
@@ -181,7 +183,12 @@ def overload_rows(world: World, seed: int, every_min: int = 10) -> Samples:
         ps.append(p[keep[t]])
     x, t, p = np.concatenate(xs), np.concatenate(ts), np.concatenate(ps)
     at = minute_of[t]
-    y = {"hot": ahead_hot[at, p], "load": ahead_k[at, p], "transformer": transformer[p].astype(float), "point": p.astype(float)}
+    y = {
+        "hot": ahead_hot[at, p],
+        "load": ahead_k[at, p],
+        "transformer": transformer[p].astype(float),
+        "point": p.astype(float),
+    }
     samples = Samples(x, y, (world.time_us[t] - world.plan.start_us) // _DAY_US)
     return samples.take(np.isfinite(y["load"]))
 

@@ -39,7 +39,9 @@ class OverloadRisk:
     inputs = (*_RISING, *_HEAT, *_FREE, "is_transformer")
     outputs = (
         output("riskLevel", "enum", "class of the quantity that rules", values=_LEVELS),
-        output("riskScore", "double", "probability that 110 degC (transformers) or the rating is exceeded", range=(0, 1)),
+        output(
+            "riskScore", "double", "probability that 110 degC (transformers) or the rating is exceeded", range=(0, 1)
+        ),
         output("maxHotSpot", "double", "hottest spot of the next 60 minutes", unit="degC", optional=True),
         output("maxLoading", "double", "highest loading of the next 60 minutes", unit="p.u.", range=(0, None)),
         output("timeToLimit", "double", "time until that limit is reached", unit="min", range=(0, 60), optional=True),
@@ -95,7 +97,9 @@ class OverloadRisk:
                 "maxHotSpot": where(thermal, spot, float("nan")),
                 "maxLoading": loading,
                 "timeToLimit": where(
-                    thermal, _time_to(i["hot_spot_now"].nan_to(0.0), spot, 110.0), _time_to(i["load_5min"], loading, 1.0)
+                    thermal,
+                    _time_to(i["hot_spot_now"].nan_to(0.0), spot, 110.0),
+                    _time_to(i["load_5min"], loading, 1.0),
                 ),
             }
 
@@ -110,7 +114,7 @@ class OverloadRisk:
         monotone = [0 if name in _FREE else 1 for name in names]
         at = [INDEX[name] for name in names]
         best: tuple[float, Any, float] | None = None
-        for share in (0.3, 0.5, 0.7, 0.85):
+        for share in (0.3, 0.5, 0.7, 0.85, 0.95):
             booster = boost(learn.x[:, at], y - share * base, rounds, 5, rate=0.1, monotone=monotone)
             guess = share * base_check + forest(booster, Expr(check.x[:, at])).a[:, 0]
             error = float(np.abs(guess - y_check).mean())

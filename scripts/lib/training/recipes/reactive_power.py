@@ -17,6 +17,7 @@ _TARGET_PF = 0.95
 _TAN = float(np.tan(np.arccos(_TARGET_PF)))
 # No step is advised where the voltage is this high already: every step raises it.
 _HIGHEST_V = 1.07
+_IDLE = 0.01
 _LEVELS = ("q_total", "q_10min", "q_total_mean16", "q_total_min16", "q_total_max16", "q_lag1", "q_lag2", "q_lag4")
 _OTHER = (
     "q_total_std16", "q_total_slope16", "q_step", "q_lag96", "p_total", "p_10min", "p_total_slope16", "p_lag1",
@@ -74,10 +75,13 @@ class ReactivePower:
 
         def function(i: Inputs) -> Mapping[str, Expr]:
             q = i["q_total"] + forest(booster, self._columns(i))
-            p = i["p_10min"].most(0.0)
+            p = i["p_10min"].abs()
             lagging = (q - p * _TAN).most(0.0)
             leading = (q + p * _TAN).least(0.0)
-            advice = lagging + leading
+            # An idle point, or a bank's own, has no power factor to mend.
+            idle = p < _IDLE
+            lagging = where(idle, 0.0, lagging)
+            advice = lagging + where(idle, 0.0, leading)
             step = i["bank_step"].nan_to(1.0).most(1e-6)
             wanted = (lagging / step - 1e-3).ceil().most(0.0)
             room = (q / step).floor().most(0.0)
@@ -89,7 +93,7 @@ class ReactivePower:
             return {
                 "forecastReactivePower": q * i["base_power"],
                 "recommendedCompensation": advice * i["base_power"],
-                "expectedPowerFactor": where(p < 0.001, float("nan"), factor),
+                "expectedPowerFactor": where(idle, float("nan"), factor),
                 "recommendedSteps": where(known, steps, -1.0).integer(),
             }
 

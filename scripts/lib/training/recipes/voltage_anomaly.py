@@ -46,7 +46,9 @@ class VoltageAnomaly:
         output("anomalyScore", "double", "forest's probability of a fault", range=(0, 1)),
         output("pValue", "double", "share of fault-free readings that look at least as odd", range=(0, 1)),
         output("residual", "double", "largest unexplained phase voltage, signed", unit="p.u."),
-        output("phase", "enum", "phase of that residual; none when nothing is detected", values=("A", "B", "C", "none")),
+        output(
+            "phase", "enum", "phase of that residual; none when nothing is detected", values=("A", "B", "C", "none")
+        ),
     )
     needs = {
         "channels": ("v_a", "v_b", "v_c", "p_a", "p_b", "p_c", "q_a", "q_b", "q_c"), "rating": True, "phases": 3,

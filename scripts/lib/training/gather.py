@@ -1,0 +1,84 @@
+"""Worlds to samples, two processes at a time; every world is a function of its plan alone."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from training.plans import Plans
+from training.quiet import stream
+from training.recipe import Data
+from training.recipes import RECIPES
+from training.samples import feeder_rows, join, overload_rows, point_rows
+from training.world import WorldPlan, build, thin
+
+__all__ = ["TestSets", "cached", "learning_data", "run_all", "test_sets"]
+
+TestSets = dict[str, dict[str, Any]]
+_QUIET = RECIPES["voltage_anomaly"].inputs
+
+
+def _world_samples(plan: WorldPlan) -> dict[str, Any]:
+    """Point, feeder and heat rows of one world, and the point rows of the same life read every quarter of an hour."""
+    np.seterr(all="ignore")
+    world = build(plan)
+    slow = point_rows(thin(world, 15), 0.15, plan.seed + 1)
+    return {
+        "points": join([point_rows(world, 0.03, plan.seed), slow]),
+        "feeder": feeder_rows(world, 7, plan.seed + 2),
+        "heat": overload_rows(world, plan.seed + 3),
+    }
+
+
+def _quiet_stream(plan: WorldPlan) -> Any:
+    np.seterr(all="ignore")
+    return stream(build(plan), ("residual_a", *_QUIET) if "residual_a" not in _QUIET else _QUIET)
+
+
+def run_all(work: Callable[[WorldPlan], Any], plans: Sequence[WorldPlan], workers: int, what: str) -> list[Any]:
+    """Results in the order of the plans; fresh processes, so that no engine state is shared."""
+    started = time.monotonic()
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        out = []
+        for k, result in enumerate(pool.map(work, plans), 1):
+            out.append(result)
+            print(f"  {what}: {k}/{len(plans)} worlds, {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+    return out
+
+
+def cached(path: Path | None, make: Callable[[], Any]) -> Any:
+    """What `make` gives, from the file when it is there. For work on recipes only: nothing checks that it is fresh."""
+    if path is not None and path.exists():
+        return pickle.loads(path.read_bytes())  # our own file, named on the command line
+    made = make()
+    if path is not None:
+        path.write_bytes(pickle.dumps(made))
+    return made
+
+
+def learning_data(plans: Plans, quick: bool, workers: int) -> Data:
+    """Everything recipes learn from."""
+    learn = run_all(_world_samples, plans.learn, workers, "learn")
+    calibrate = run_all(_world_samples, plans.calibrate, workers, "calibrate")
+    quiet = run_all(_quiet_stream, plans.calibrate_quiet, workers, "quiet")
+    both = {name: (join([w[name] for w in learn]), join([w[name] for w in calibrate])) for name in learn[0]}
+    return Data(*both["points"], *both["heat"], *both["feeder"], quiet=quiet, quick=quick)
+
+
+def test_sets(plans: Plans, workers: int) -> tuple[TestSets, list[Any]]:
+    """Samples by test set and kind, and fault-free streams of every feeder."""
+    both = run_all(_world_samples, plans.test, workers, "test")
+    known = len(plans.test_time)
+    sets = {
+        name: {kind: join([w[kind] for w in part]) for kind in both[0]}
+        for name, part in (("unseen weeks", both[:known]), ("unseen feeder", both[known:]))
+    }
+    return sets, run_all(_quiet_stream, plans.test_quiet, workers, "test quiet")

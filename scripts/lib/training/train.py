@@ -1,0 +1,58 @@
+"""`scripts/train`: simulate, learn, export."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from training.evaluate import gate, judge_all
+from training.gather import cached, learning_data, test_sets
+from training.plans import plans
+from training.publish import publish, read_manifest_rows, write_manifest
+from training.recipes import RECIPES
+
+__all__ = ["main"]
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def main() -> int:
+    """Exit code 0, or 1 when a model does not beat its baseline."""
+    parser = argparse.ArgumentParser(prog="train", description="Train the models on simulated feeders.")
+    size = parser.add_mutually_exclusive_group(required=True)
+    size.add_argument("--quick", action="store_true", help="a small set, under 3 minutes; for CI")
+    size.add_argument("--full", action="store_true", help="the set the committed models come from")
+    parser.add_argument("--out", type=Path, default=ROOT / "models", help="folder for the models and the manifest")
+    parser.add_argument("--golden", type=Path, help="folder for golden vectors (default: tests/scoring/data, or OUT)")
+    parser.add_argument("--only", nargs="*", choices=sorted(RECIPES), help="these models only")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--cache", type=Path, help="keep the simulated samples in this file, and use them when there")
+    options = parser.parse_args()
+    np.seterr(all="ignore")
+    started = time.monotonic()
+    out: Path = options.out
+    out.mkdir(parents=True, exist_ok=True)
+    own = out.resolve() == (ROOT / "models").resolve()
+    golden = options.golden or (ROOT / "tests" / "scoring" / "data" if own else out)
+    chosen = plans(options.quick)
+    data = cached(options.cache, lambda: learning_data(chosen, options.quick, options.workers))
+    rows = read_manifest_rows(out)
+    for name in options.only or RECIPES:
+        function, facts = RECIPES[name].learn(data)
+        rows[name] = publish(RECIPES[name], function, facts, data, out, golden, options.quick)
+        print(f"{name}: trained, {time.monotonic() - started:.0f} s {facts}", file=sys.stderr, flush=True)
+    write_manifest(out, rows)
+    if options.full:
+        print("Run scripts/evaluate next: it judges the models and writes their cards.", file=sys.stderr)
+        return 0
+    sets, quiet = test_sets(chosen, options.workers)
+    judged = judge_all(out, sets, quiet)
+    failures = gate(judged)
+    for line in failures:
+        print(f"gate: {line}", file=sys.stderr)
+    print(f"done in {time.monotonic() - started:.0f} s", file=sys.stderr)
+    return 1 if failures else 0
