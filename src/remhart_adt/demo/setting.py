@@ -65,21 +65,21 @@ def live_graph(endpoint: str) -> LiveGraph:
         return fetch(client)
 
 
-def start_daemon(stage: Stage, *, port: int, report: Path, flush_ms: int = 300) -> None:
+def start_daemon(stage: Stage, *, port: int, report: Path, flush_ms: int = 250) -> None:
     """Write the daemon's configuration and start it; the connection string goes through the environment."""
     config = {
-        "endpoint": stage.endpoint,
-        "source": {"eventhub": stage.eventhub, "group": GROUP},
-        "checkpoint": {"sqlite": str(stage.checkpoints)},
-        "dead_letter": str(stage.dead_letter),
-        "flush_ms": flush_ms,
+        "adt": {"endpoint": stage.endpoint},
+        "source": {"group": GROUP},
+        "checkpoint": {"path": str(stage.checkpoints)},
+        "write": {"flush_ms": flush_ms},
         "health": {"port": port},
+        "dead_letter": str(stage.dead_letter),
     }
     path = stage.folder / "sync.yaml"
     write_yaml(path, config)
     stage.start(
         "daemon",
         ["sync", "run", "--config", str(path), "--report", str(report)],
-        {"REMHART_ADT__SOURCE__CONNECTION_STRING": stage.connection_string},
+        {"REMHART_SOURCE__CONNECTION_STRING": stage.connection_string},
         wait=False,
     )
