@@ -7,9 +7,9 @@ A check returns None for a sound value, else its faults. The choices the languag
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from datetime import date
-from math import inf
 from typing import Any, Final, NamedTuple
 
 from remhart_adt.dtdl.types import Schema
@@ -43,8 +43,7 @@ _DURATION: Final = re.compile(
     re.ASCII,
 )
 _FRACTION_NOT_LAST: Final = re.compile(r"\.\d+[A-Z].*\d")
-_FLOAT_MAX: Final = 3.4028235677973366e38  # the first value that rounds up to infinity in 32 bits
-_DOUBLE_MAX: Final = 2**1024
+_FLOAT_MAX: Final = 3.4028235677973362e38  # the largest value that does not round up to infinity in 32 bits
 
 
 def _wrong(expected: str) -> list[Fault]:
@@ -64,12 +63,12 @@ def _boolean(value: Any) -> list[Fault] | None:
     return None if value is True or value is False else _wrong("boolean")
 
 
-def _number(expected: str, limit: float | int) -> Check:
+def _number(expected: str, limit: float) -> Check:
     low = -limit
 
     def check(value: Any) -> list[Fault] | None:
         kind = type(value)
-        if (kind is float or kind is int) and low < value < limit:  # NaN fails the comparison
+        if (kind is float or kind is int) and low <= value <= limit:  # NaN fails the comparison
             return None
         return _wrong(expected)
 
@@ -117,7 +116,7 @@ _PRIMITIVES: Final[dict[str, Check]] = {
     "boolean": _boolean,
     "date": _calendar("date"),
     "dateTime": _calendar("dateTime"),
-    "double": _number("double", inf),
+    "double": _number("double", sys.float_info.max),
     "duration": _duration,
     "float": _number("float", _FLOAT_MAX),
     "integer": _whole("integer", 32),

@@ -215,8 +215,7 @@ def _types(text: Text, job: _Job, context: Context, where: str) -> tuple[str, tu
             continue  # the missing class says it all
         if rule:
             text.say(rule, here, where=where, value=entry)
-        else:
-            is_open = True
+        is_open = True  # unknown properties may belong to it, so nothing is said about them
     if len(classes) > 1:
         text.say("multipleMaterialTypes", here, where=where, value=", ".join(classes))
         return "", (), False, False
