@@ -115,7 +115,7 @@ def build(plan: WorldPlan) -> World:
     kw, kvar, pu = kw * factor, kvar * factor, pu + offset
     ambient = scenery.air.temperature[lower]
     faults = draw_faults(plan.faults, feeder, time_us, rng)
-    _steps(plan.steps, feeder, time_us, kw, kvar, rng)
+    _steps(plan.steps, feeder, time_us, burst, kw, kvar, rng)
     tap = np.full(len(time_us), spec.transformer.tap)
     groups = apply_engine(faults, feeder, time_us, kw, kvar, pu, tap)
     sol = _solve(feeder, kw, kvar, pu, tap, scenery.steps[lower], groups)
@@ -179,19 +179,32 @@ def _fast(loads: int, time_us: NDArray[np.int64], rng: np.random.Generator) -> t
 
 
 def _steps(
-    count: int, feeder: Feeder, time_us: NDArray[np.int64], kw: Floats, kvar: Floats, rng: np.random.Generator
+    count: int,
+    feeder: Feeder,
+    time_us: NDArray[np.int64],
+    burst: NDArray[np.bool_],
+    kw: Floats,
+    kvar: Floats,
+    rng: np.random.Generator,
 ) -> None:
-    """Sudden loads that belong to normal life: machines, overloads, motor starts; in place."""
+    """Sudden loads that belong to normal life: machines, motor starts, and everybody behind one line at once; in place.
+
+    Half of them begin within a stretch of one-second readings, where their edges can be seen.
+    """
     plants = np.array([kind == "pv" for kind in feeder.load_kinds])
-    for _ in range(count):
-        start = int(rng.integers(len(time_us)))
-        seconds = float(np.exp(rng.uniform(np.log(5), np.log(3600))))
-        inside = (time_us >= time_us[start]) & (time_us < time_us[start] + seconds * 1e6)
-        element = rng.choice(np.unique(feeder.load_element[~plants]))
-        loads = np.flatnonzero((feeder.load_element == element) & ~plants)
-        if rng.random() < 0.4:
+    seconds_there = np.flatnonzero(burst)
+    places = [e.id for e in feeder.spec.elements]
+    for k in range(count):
+        pick = int(rng.choice(seconds_there)) if k % 2 and len(seconds_there) else int(rng.integers(len(time_us)))
+        seconds = float(np.exp(rng.uniform(np.log(5), np.log(120 if k % 2 else 3600))))
+        inside = (time_us >= time_us[pick]) & (time_us < time_us[pick] + seconds * 1e6)
+        behind = feeder.spec.downstream(str(rng.choice(places)))
+        loads = np.flatnonzero(np.array([e in behind for e in feeder.load_elements]) & ~plants)
+        if not len(loads):
+            continue
+        if rng.random() < 0.3:
             loads = loads[[int(rng.integers(len(loads)))]]
-        size = rng.uniform(0.3, 1.5) * feeder.load_peak_kw[loads]
+        size = rng.uniform(0.2, 1.3) * feeder.load_peak_kw[loads]
         tan = rng.uniform(0.0, 0.6) if rng.random() < 0.8 else rng.uniform(0.8, 1.5)
         kw[np.ix_(inside, loads)] += size
         kvar[np.ix_(inside, loads)] += size * tan
