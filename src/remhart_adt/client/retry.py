@@ -63,6 +63,8 @@ class RetryPolicy:
         try:
             return attempt(1)
         except ServiceError as error:
+            if not is_retryable(error):
+                raise
             first = error
         # tenacity drives the repetitions. Its first step re-raises the failure above, so that the usual case, a call
         # that works at once, does not pay for building the retry loop (30 us of a 200 us patch).
@@ -80,6 +82,8 @@ class RetryPolicy:
         try:
             return await attempt(1)
         except ServiceError as error:
+            if not is_retryable(error):
+                raise
             first = error
         async for step in AsyncRetrying(sleep=self.sleep_async, **self._rules(started)):
             with step:
