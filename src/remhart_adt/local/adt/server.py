@@ -211,8 +211,12 @@ class LocalAdt:
         return self.endpoint + ADMIN
 
     def start(self) -> Self:
-        """Start, and return when requests are answered; raises LocalServerError when that fails."""
-        self._thread.start()
+        """Start, and return when requests are answered; raises LocalServerError when that fails.
+
+        A server that runs already just goes on; one that was stopped cannot start again.
+        """
+        if not self._thread.is_alive():
+            self._thread.start()
         if not self._ready.wait(_START_SECONDS):
             raise LocalServerError("the local ADT server did not start in time")
         if self._error is not None:
