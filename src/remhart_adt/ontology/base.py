@@ -71,7 +71,7 @@ class Part(BaseModel):
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """The object of a JSON value. Raises DtdlError naming every field that does not fit."""
         try:
-            return cls.model_validate(dict(value))
+            return cls.model_validate(dict(value), by_alias=True, by_name=False)
         except ValidationError as error:
             found = "; ".join(f"{'/'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:10])
             raise DtdlError(
