@@ -71,7 +71,15 @@ def test_a_dead_point_reads_zero_and_no_frequency(feeder_of, loads_of):
 
     assert (values[:, dead, : CHANNEL_INDEX["freq"]] == 0).all()
     assert np.isnan(values[:, dead, CHANNEL_INDEX["freq"]]).all()
-    assert not np.signbit(values[:, dead, : CHANNEL_INDEX["freq"]]).any()  # no -0.0 on the wire
+
+
+def test_there_is_no_negative_zero_on_the_wire(feeder_of):
+    feeder = feeder_of("suburb")
+    nothing = np.zeros((T, feeder.n_loads))
+    values = read(feeder.run(nothing, nothing))
+
+    assert (values == 0).any()
+    assert not (np.signbit(values) & (values == 0)).any()
 
 
 def test_the_same_meter_keeps_its_error_and_draws_new_noise(truth):

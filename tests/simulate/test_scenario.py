@@ -214,6 +214,30 @@ def test_the_graph_is_a_valid_graph_file_and_fits_the_readings(name):
     assert rated == {p.id: p.rated_a for p in scenario.spec.points}
 
 
+def test_the_bank_reports_the_steps_that_it_runs_on():
+    scenario = Scenario("workshop", 1, parse_us("2026-06-15T11:00:00Z"), seconds=600, events=(), history_hours=2)
+    at = scenario.point_ids.index("workshop-mp-cap1")
+    bank = scenario.feeder.bank
+    q = slice(CHANNEL_INDEX["q_a"], CHANNEL_INDEX["q_c"] + 1)
+    steps, seen = 0, set()
+    for tick in scenario.live():
+        for status in tick.statuses:
+            steps = steps if status.steps_on is None else status.steps_on
+        seen.add(steps)
+        made = -tick.values[at, q].sum() / 1000
+
+        assert made == pytest.approx(steps * bank.step_kvar, rel=0.1, abs=0.01)
+    assert max(seen) >= 1
+
+
+def test_loads_change_between_minutes_not_at_them():
+    act = next(Scenario("suburb", 1, START, seconds=600, events=(), history_hours=2).acts())
+    change = np.abs(np.diff(act.truth.s.real.sum(axis=2), axis=0)).sum(axis=1)
+    at_minutes = np.arange(59, 599, 60)
+
+    assert change[at_minutes].mean() < 1.5 * np.delete(change, at_minutes).mean()
+
+
 def test_an_endless_scenario_repeats_its_events():
     scenario = Scenario("village", 1, START, period_s=5.0, seconds=None, history_hours=1)
     for _ in itertools.islice(scenario.live(), 130):

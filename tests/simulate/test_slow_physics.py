@@ -42,6 +42,7 @@ def test_rises_at_rating_and_unloaded_are_those_of_the_nameplate():
     assert oil[0] == pytest.approx(55.0 * (1 / 8.5) ** 0.8)  # iron loss only
     assert winding[0] == 0.0
     assert oil[2] == pytest.approx(55.0 * ((1.69 * 7.5 + 1) / 8.5) ** 0.8)
+    assert winding[2] == pytest.approx(25.0 * 1.3**1.6)
 
 
 def test_oil_goes_63_percent_of_the_way_in_one_time_constant():

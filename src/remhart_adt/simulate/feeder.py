@@ -124,7 +124,6 @@ class Feeder:
         self._tap, self._steps = spec.transformer.tap, self.bank.steps_on if self.bank else 0
         self._open: dict[str, tuple[int, ...]] = {}
         self._fault: Fault | None = None
-        self._astray = False
         self._check_build()
 
     # -- building ------------------------------------------------------------------------------------------------
@@ -376,7 +375,7 @@ class Feeder:
 
     def _stretch(self, kw: Floats, kvar: Floats, pu: Floats, alive: NDArray[np.bool_]) -> Solution:
         """A block; steps that failed are tried once more by themselves: a step starts from the one before it, so one
-        that diverges can take its successors along."""
+        that diverges can take its successors along; a new block starts from the unloaded state."""
         solution = self._block(kw, kvar, pu, alive)
         failed = np.flatnonzero(~solution.converged)
         if not len(failed) or len(kw) == 1:
@@ -388,8 +387,6 @@ class Feeder:
         return solution
 
     def _block(self, kw: Floats, kvar: Floats, pu: Floats, alive: NDArray[np.bool_]) -> Solution:
-        if self._astray:
-            self._command("solve mode=direct")  # start from the linear network
         circuit, n = self._engine.ActiveCircuit, len(kw)
         shapes = circuit.LoadShapes
         columns: list[tuple[str, Floats, Floats | None]] = [("source", pu, None)]
@@ -417,8 +414,6 @@ class Feeder:
         out = (v[:, 0] * i[:, 0].conj()).sum(axis=1)
         into = (raw["hv"][0] * raw["hv"][1].conj()).sum(axis=1)
         p = self._point_element
-        converged = finite & self._converged(kw, kvar, v, i)
-        self._astray = not converged.all()
         return Solution(
             v=v[:, p],
             i=i[:, p],
@@ -427,7 +422,7 @@ class Feeder:
             source_w=into.real,
             source_var=into.imag,
             transformer_va=np.sqrt(3 * (np.abs(v[:, 0] * i[:, 0]) ** 2).sum(axis=1)),
-            converged=converged,
+            converged=finite & self._converged(kw, kvar, v, i),
             alive=alive[p],
         )
 
