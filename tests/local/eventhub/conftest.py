@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import struct
 from collections.abc import Callable, Iterator
@@ -82,3 +83,22 @@ def peer(hub: HubThread) -> Iterator[Callable[[], Peer]]:
     yield connect
     for each in made:
         each.close()
+
+
+@pytest.fixture(scope="module")
+def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], None]:
+    """Runs every scenario of the module at once (they mostly wait for the client's own pauses); the function answers,
+    or raises, what one of them did."""
+    scenarios = request.module.SCENARIOS
+
+    async def run() -> list[Any]:
+        jobs = [scenario(tmp_path_factory.mktemp("scenario")) for scenario in scenarios.values()]
+        return await asyncio.gather(*jobs, return_exceptions=True)
+
+    results = dict(zip(scenarios, asyncio.run(run()), strict=True))
+
+    def outcome(name: str) -> None:
+        if results[name] is not None:
+            raise results[name]
+
+    return outcome

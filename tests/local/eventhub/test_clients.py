@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import json
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,10 +17,13 @@ from azure.eventhub.aio import EventHubConsumerClient as AsyncConsumer
 from azure.eventhub.aio import EventHubProducerClient as AsyncProducer
 from azure.eventhub.exceptions import AuthenticationError, ConnectError, ConnectionLostError
 
+from remhart_adt.local.eventhub import LocalEventHub, start_hub
 from remhart_adt.local.eventhub.hashing import partition_for
-from remhart_adt.local.eventhub.testing import HubThread
+from remhart_adt.local.eventhub.testing import CLIENT_LEFTOVERS
 
-DEADLINE = 15.0
+DEADLINE = 20.0
+pytestmark = CLIENT_LEFTOVERS
+SCENARIOS: dict[str, Callable[[Path], Awaitable[None]]] = {}
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -55,30 +59,35 @@ async def received(connection: str, count: int, **options: Any) -> list[Any]:
         return list(got)
 
 
-@pytest.fixture(scope="module")
-def filled() -> Any:
-    """A hub with two partitions, ten events in each, sent by the async producer in batches with properties."""
+def scenario(function: Callable[[LocalEventHub], Awaitable[None]]) -> None:
+    """Register a scenario: it gets a hub with two partitions."""
 
-    async def fill(connection: str) -> None:
-        async with AsyncProducer.from_connection_string(connection) as producer:
+    async def run(_: Path) -> None:
+        async with await start_hub(partitions=2) as hub:
+            await function(hub)
 
-            async def send(partition: str) -> None:
-                batch = await producer.create_batch(partition_id=partition)
-                for i in range(10):
-                    event = EventData(json.dumps({"i": i}))
-                    event.properties = {"n": i, "s": "é"}
-                    batch.add(event)
-                await producer.send_batch(batch)
-
-            await asyncio.gather(send("0"), send("1"))
-
-    with HubThread(partitions=2) as hub:
-        asyncio.run(fill(hub.connection_string))
-        yield hub
+    SCENARIOS[function.__name__] = run
 
 
-async def test_events_keep_body_properties_order_and_positions(filled: HubThread) -> None:
-    got = await received(filled.connection_string, 20, starting_position="-1")
+async def fill(hub: LocalEventHub) -> None:
+    """Ten events with properties into each partition, in batches."""
+    async with AsyncProducer.from_connection_string(hub.connection_string) as producer:
+
+        async def send(partition: str) -> None:
+            batch = await producer.create_batch(partition_id=partition)
+            for i in range(10):
+                event = EventData(json.dumps({"i": i}))
+                event.properties = {"n": i, "s": "é"}
+                batch.add(event)
+            await producer.send_batch(batch)
+
+        await asyncio.gather(send("0"), send("1"))
+
+
+@scenario
+async def events_keep_body_properties_order_and_positions(hub: LocalEventHub) -> None:
+    await fill(hub)
+    got = await received(hub.connection_string, 20, starting_position="-1")
     for partition in ("0", "1"):
         events = [event for pid, event in got if pid == partition]
         assert [event.sequence_number for event in events] == list(range(10))
@@ -90,8 +99,10 @@ async def test_events_keep_body_properties_order_and_positions(filled: HubThread
         assert abs(events[0].enqueued_time - datetime.now(UTC)) < timedelta(minutes=5)
 
 
-async def test_every_start_position(filled: HubThread) -> None:
-    events = [e for e in filled.do(lambda h: h.events()) if e.partition == "1"]
+@scenario
+async def every_start_position(hub: LocalEventHub) -> None:
+    await fill(hub)
+    events = [e for e in hub.events() if e.partition == "1"]
     hour_ago = datetime.now(UTC) - timedelta(hours=1)
     cases: list[tuple[Any, bool, int]] = [
         ("-1", False, 0),
@@ -104,7 +115,7 @@ async def test_every_start_position(filled: HubThread) -> None:
     results = await asyncio.gather(
         *[
             received(
-                filled.connection_string,
+                hub.connection_string,
                 10 - first,
                 partition_id="1",
                 starting_position=position,
@@ -117,18 +128,20 @@ async def test_every_start_position(filled: HubThread) -> None:
         assert [event.sequence_number for _, event in got] == list(range(first, 10)), (position, inclusive)
 
 
-async def test_latest_delivers_only_what_comes_later(hub: HubThread) -> None:
+@scenario
+async def latest_delivers_only_what_comes_later(hub: LocalEventHub) -> None:
     async with AsyncProducer.from_connection_string(hub.connection_string) as producer:
         await producer.send_batch([EventData("early")], partition_id="0")
         async with receiving(hub.connection_string, partition_id="0", starting_position="@latest") as got:
-            await until(lambda: len(hub.do(lambda h: h.receivers("0"))) == 1)
+            await until(lambda: len(hub.receivers("0")) == 1)
             await producer.send_batch([EventData("late")], partition_id="0")
             await until(lambda: len(got) == 1)
     assert [event.body_as_str() for _, event in got] == ["late"]
 
 
-async def test_keyed_and_single_events_and_the_last_enqueued_position(hub: HubThread) -> None:
-    start = len(hub.do(lambda h: h.events()))
+@scenario
+async def keyed_and_single_events_and_the_last_enqueued_position(hub: LocalEventHub) -> None:
+    start = len(hub.events())
     partition = str(partition_for("point-7", 2))
     async with AsyncProducer.from_connection_string(hub.connection_string) as producer:
         batch = await producer.create_batch(partition_key="point-7")
@@ -139,11 +152,11 @@ async def test_keyed_and_single_events_and_the_last_enqueued_position(hub: HubTh
         await producer.send_event(EventData("to one"), partition_id=partition)
         await producer.send_batch([EventData("anywhere")])
         about = await producer.get_partition_properties(partition)
-    events = hub.do(lambda h: h.events())[start:]
+    events = hub.events()[start:]
     mine = [e for e in events if e.partition == partition and e.body != b"anywhere"]
     assert [e.body for e in mine][-5:] == [b"keyed 0", b"keyed 1", b"keyed 2", b"single", b"to one"]
     assert [e.properties["annotations"].get("x-opt-partition-key") for e in mine][-5:] == ["point-7"] * 4 + [None]
-    last = [e for e in hub.do(lambda h: h.events()) if e.partition == partition][-1]
+    last = [e for e in hub.events() if e.partition == partition][-1]
     assert (about["last_enqueued_sequence_number"], about["last_enqueued_offset"]) == (last.sequence, last.offset)
     got = await received(
         hub.connection_string,
@@ -156,7 +169,8 @@ async def test_keyed_and_single_events_and_the_last_enqueued_position(hub: HubTh
     assert got[0][1].sequence_number == last.sequence
 
 
-async def test_a_megabyte_goes_in_and_out_and_a_larger_event_is_refused(hub: HubThread) -> None:
+@scenario
+async def a_megabyte_goes_in_and_out_and_a_larger_event_is_refused(hub: LocalEventHub) -> None:
     body = bytes(range(256)) * 4060
     async with AsyncProducer.from_connection_string(hub.connection_string) as producer:
         batch = await producer.create_batch(partition_id="1")
@@ -164,7 +178,7 @@ async def test_a_megabyte_goes_in_and_out_and_a_larger_event_is_refused(hub: Hub
         with pytest.raises(ValueError, match="size"):
             batch.add(EventData(b"x" * 20_000))
         await producer.send_batch(batch)
-    last = [e for e in hub.do(lambda h: h.events()) if e.partition == "1"][-1]
+    last = [e for e in hub.events() if e.partition == "1"][-1]
     got = await received(
         hub.connection_string,
         1,
@@ -175,7 +189,8 @@ async def test_a_megabyte_goes_in_and_out_and_a_larger_event_is_refused(hub: Hub
     assert b"".join(got[0][1].body) == body
 
 
-async def test_a_wrong_key_an_unknown_hub_and_an_unknown_partition(hub: HubThread) -> None:
+@scenario
+async def a_wrong_key_an_unknown_hub_and_an_unknown_partition(hub: LocalEventHub) -> None:
     good = hub.connection_string
     wrong, missing = good.replace("SAS_KEY_VALUE", "WRONG"), good.replace("telemetry", "nowhere")
 
@@ -188,7 +203,7 @@ async def test_a_wrong_key_an_unknown_hub_and_an_unknown_partition(hub: HubThrea
         async with AsyncProducer.from_connection_string(connection, retry_total=0) as producer:
             await producer.get_partition_properties(partition)
 
-    count = len(hub.do(lambda h: h.events()))
+    count = len(hub.events())
     faults = await asyncio.gather(
         send(wrong), send(missing), send(good, partition_id="9"), ask(wrong, "0"), ask(missing, "0"), ask(good, "9"),
         return_exceptions=True,
@@ -199,24 +214,31 @@ async def test_a_wrong_key_an_unknown_hub_and_an_unknown_partition(hub: HubThrea
     assert "could not be found" in str(faults[1])
     assert "Invalid partition 9" in str(faults[2])
     assert kinds[4] is kinds[5] is ConnectError
-    assert len(hub.do(lambda h: h.events())) == count
+    assert len(hub.events()) == count
 
 
-async def test_a_higher_epoch_steals_the_link(filled: HubThread) -> None:
+@scenario
+async def a_higher_epoch_steals_the_link(hub: LocalEventHub) -> None:
+    await fill(hub)
     at: dict[str, Any] = {"partition_id": "0", "starting_position": "-1"}
-    async with receiving(filled.connection_string, owner_level=1, **at) as low:
+    async with receiving(hub.connection_string, owner_level=1, **at) as low:
         await until(lambda: len(low) >= 10)
-        async with receiving(filled.connection_string, owner_level=2, **at) as high:
+        async with receiving(hub.connection_string, owner_level=2, **at) as high:
             await until(lambda: len(high) >= 10 and len(low) > 10)
         lost = low[10][1]
         assert isinstance(lost, ConnectionLostError)
         assert lost.error == "link:stolen"
 
 
-def test_the_synchronous_clients(hub: HubThread) -> None:
+@scenario
+async def the_synchronous_clients(hub: LocalEventHub) -> None:
+    await asyncio.to_thread(synchronous, hub.connection_string)
+
+
+def synchronous(connection: str) -> None:
     got: list[str] = []
     done = threading.Event()
-    with EventHubProducerClient.from_connection_string(hub.connection_string) as producer:
+    with EventHubProducerClient.from_connection_string(connection) as producer:
         assert producer.get_eventhub_properties()["partition_ids"] == ["0", "1"]
         start = producer.get_partition_properties("0")["last_enqueued_sequence_number"]
         batch = producer.create_batch(partition_id="0")
@@ -229,7 +251,7 @@ def test_the_synchronous_clients(hub: HubThread) -> None:
         if len(got) >= 3:
             done.set()
 
-    consumer = EventHubConsumerClient.from_connection_string(hub.connection_string, "$Default")
+    consumer = EventHubConsumerClient.from_connection_string(connection, "$Default")
     work = {"on_event_batch": on_batch, "partition_id": "0", "starting_position": start}
     thread = threading.Thread(target=lambda: consumer.receive_batch(**work))
     thread.start()
@@ -237,3 +259,8 @@ def test_the_synchronous_clients(hub: HubThread) -> None:
     consumer.close()
     thread.join(DEADLINE)
     assert got == ["sync 0", "sync 1", "sync 2"]
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_scenario(name: str, outcomes: Callable[[str], None]) -> None:
+    outcomes(name)
