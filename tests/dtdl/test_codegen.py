@@ -90,7 +90,7 @@ def test_a_name_that_does_not_survive_gets_an_explicit_alias_and_odd_kinds_work(
         }
     )
 
-    assert (twin.url_value, twin.level, twin.list, twin.etag, twin.etag_) == ("u", 2, [1.5], "1", "e")
+    assert (twin.url_value, twin.level, twin.list_, twin.etag, twin.etag_) == ("u", 2, [1.5], "1", "e")
     assert twin.level is space["Level"].HIGH
     assert twin.to_twin() == {
         "URLValue": "u",

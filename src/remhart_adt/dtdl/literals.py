@@ -64,7 +64,7 @@ def _value_object(kind: str, value: dict[str, Any], path: Path, say: Say, *, len
     stated = value.get("@type")
     if isinstance(stated, list) and len(stated) == 1:
         stated = stated[0]
-    if stated is not None:
+    if "@type" in value:
         datatype = _datatype(stated)
         if not isinstance(stated, str):
             say("literalTypeNotSingular", (*path, "@type"))
@@ -81,8 +81,10 @@ def _value_object(kind: str, value: dict[str, Any], path: Path, say: Say, *, len
 
 
 def _datatype(stated: Any) -> str:
-    text = stated if isinstance(stated, str) else ""
-    return text.removeprefix("xsd:").removeprefix("http://www.w3.org/2001/XMLSchema#")
+    for prefix in ("xsd:", "http://www.w3.org/2001/XMLSchema#"):
+        if isinstance(stated, str) and stated.startswith(prefix):
+            return stated.removeprefix(prefix)
+    return ""
 
 
 def _aspect(key: str, expected: tuple[str, ...], *, lenient: bool) -> str:

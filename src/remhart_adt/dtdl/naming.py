@@ -10,7 +10,20 @@ __all__ = ["camel", "snake"]
 
 # Attributes that the classes already have: a property of that name gets a final underscore.
 _TAKEN: Final = frozenset(
-    {"construct", "copy", "dict", "dt_id", "etag", "from_json", "json", "schema", "to_json", "to_twin", "validate"}
+    {
+        "construct",
+        "copy",
+        "dict",
+        "dt_id",
+        "etag",
+        "from_json",
+        "json",
+        "list",
+        "schema",
+        "to_json",
+        "to_twin",
+        "validate",
+    }
 )
 
 
