@@ -43,6 +43,11 @@ def _body(message: Any) -> bytes:
         return parts[0] if len(parts) == 1 and isinstance(parts[0], bytes) else b"".join(parts)
     if isinstance(body, str):
         return body.encode()
-    # An AMQP value or sequence that is no text: shown as JSON where it can be, so that the dead letter holds something
-    # a person can read; it is no reading either way.
-    return body if isinstance(body, bytes) else json.dumps(body, default=repr).encode()
+    if isinstance(body, bytes):
+        return body
+    # An AMQP value or sequence that is no text is no reading: shown so that a person can read it in the dead letter.
+    shown = list(body) if message.body_type.value == "sequence" else body
+    try:
+        return json.dumps(shown, default=repr).encode()
+    except (TypeError, ValueError):  # for instance a map with binary keys
+        return repr(shown).encode()
