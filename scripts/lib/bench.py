@@ -62,7 +62,7 @@ def main() -> None:
     one.add_argument("--hertz", type=float, default=10.0, help="readings per second and point")
     one.add_argument("--per-event", type=int, default=10, help="readings in one event")
     one.add_argument("--seconds", type=float, default=60.0)
-    one.add_argument("--warm-up", type=float, default=5.0, help="seconds sent before the measured ones")
+    one.add_argument("--warm-up", type=float, default=10.0, help="seconds sent before the measured ones")
     one.add_argument("--folder", type=Path, default=Path(".remhart/bench"))
     other = verbs.add_parser("help", help="start of the CLI")
     other.add_argument("--runs", type=int, default=20)

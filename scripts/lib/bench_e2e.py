@@ -22,6 +22,7 @@ from remhart_adt.checker import read_journal
 from remhart_adt.clock import SYSTEM
 from remhart_adt.demo.setting import apply_graph, free_port, start_daemon, upload_models, write_yaml
 from remhart_adt.demo.stage import Stage, get_json
+from remhart_adt.observe import percentile_between
 from remhart_adt.readings import nested_reading
 from remhart_adt.simulate import Scenario
 from remhart_adt.sync.sources import EventHubSender
@@ -164,14 +165,17 @@ async def run_e2e(load: Load, folder: Path) -> dict[str, Any]:
             "readings_per_s": round((sent - measured["sent"]) / seconds, 1),
             "drained_after_s": round(drained - ended, 2),
             "producer_worst_delay_s": round(behind, 3),
-            "latency_p50_ms": report["latency_p50_ms"],
-            "latency_p99_ms": report["latency_p99_ms"],
+            **{f"latency_p{share * 100:.0f}_ms": _delay(measured["report"], report, share) for share in (0.5, 0.99)},
             "outcomes": {k: report[k] for k in ("applied", "merged", "skipped", "dead_lettered", "in_flight")},
             "patches_per_s": round((report["patches_twin"] - measured["report"]["patches_twin"]) / seconds, 1),
             "answers_by_status": {str(k): v for k, v in sorted(statuses.items())},
             "cpu_share_of_one_core": {k: round((cpu[k] - measured["cpu"][k]) / seconds, 3) for k in cpu},
             "peak_rss_mib": peak,
         }
+
+
+def _delay(before: dict[str, Any], after: dict[str, Any], share: float) -> float | None:
+    return percentile_between(before["latency_histogram_ms"], after["latency_histogram_ms"], share)
 
 
 def _report(port: int) -> dict[str, Any]:

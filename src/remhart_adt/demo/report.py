@@ -29,8 +29,6 @@ _LEDGER: Final = (
     "abstained_by_model",
     "patches_twin",
     "patches_relationship",
-    "latency_p50_ms",
-    "latency_p99_ms",
 )
 _OUTCOMES: Final = ("applied", "merged", "skipped", "dead_lettered")
 # A model's word that it does not concern this point at all is no abstention from its job.

@@ -8,8 +8,8 @@ import json
 import shutil
 import signal
 import time
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +33,7 @@ from remhart_adt.errors import ConfigError, LocalServerError
 from remhart_adt.graph import GraphSpec
 from remhart_adt.graph.snapshot import LiveGraph
 from remhart_adt.ids import DTMI_COMPONENT, DTMI_POINT
+from remhart_adt.observe import percentile_between
 from remhart_adt.simulate import Scenario, Tick
 from remhart_adt.sync.sources import EventHubSender
 from remhart_adt.sync.types import Scope
@@ -63,9 +64,13 @@ class _Figures:
     history_s: float = 0.0
     live_s: float = 0.0
     live_readings: int = 0
+    latency_before: dict[str, int] = field(default_factory=dict)
 
-    def to_json(self, history: int) -> dict[str, Any]:
+    def to_json(self, history: int, ledger: Mapping[str, Any]) -> dict[str, Any]:
+        after = ledger["latency_histogram_ms"]
         return {
+            "latency_p50_ms": percentile_between(self.latency_before, after, 0.50),
+            "latency_p99_ms": percentile_between(self.latency_before, after, 0.99),
             "history_readings": history,
             "history_readings_per_s": round(history / self.history_s, 1) if self.history_s else None,
             "readings_per_s": round(self.live_readings / self.live_s, 1) if self.live_s else None,
@@ -168,8 +173,9 @@ class Demo:
         begun = time.monotonic()
         async with EventHubSender(self.stage.connection_string, per_event=60) as sender:
             await play_history(sender, scenario.point_ids, history, self.sent)
-        await self.drained()
+        report = await self.drained()
         self.figures.history_s = time.monotonic() - begun
+        self.figures.latency_before = report.get("latency_histogram_ms", {})
         rate = self.sent.history / self.figures.history_s
         self.view.say(f"history: {self.sent.history} readings in {self.figures.history_s:.1f} s, {rate:.0f} readings/s")
 
@@ -268,7 +274,7 @@ class Demo:
                 dead=self.sent.dead,
                 expected=expected,
                 period_us=_PERIOD_US,
-                figures=self.figures.to_json(self.sent.history),
+                figures=self.figures.to_json(self.sent.history, ledger),
                 shares=self.shares,
                 against=self.against,
             )

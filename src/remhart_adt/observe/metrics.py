@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Latency", "Metric", "Rate", "exposition"]
+__all__ = ["Latency", "Metric", "Rate", "exposition", "percentile_between"]
 
 # 40 bins for each factor of ten between 0.1 ms and 1000 s: a percentile is within 3 % of the true one.
 _PER_DECADE: Final = 40
@@ -50,13 +50,34 @@ class Latency:
         if self._counts is None or not self.count:
             return None
         at = int(np.searchsorted(np.cumsum(self._counts), share * self.count))
-        edge_us = _LEAST_US * 10.0 ** ((min(at, len(self._counts) - 1) + 1) / _PER_DECADE)
-        return round(float(edge_us) / 1000.0, 3)
+        return round(_edge_ms(min(at, len(self._counts) - 1)), 3)
+
+    def histogram(self) -> dict[str, int]:
+        """Upper edge of each bin that holds something (ms, as text) -> how many; two of them can be subtracted."""
+        counts = [] if self._counts is None else self._counts.tolist()
+        return {f"{_edge_ms(at):.3f}": n for at, n in enumerate(counts) if n}
 
     def reset(self) -> None:
         """Forget everything."""
         self._counts = None
         self.total_us = 0.0
+
+
+def _edge_ms(at: int) -> float:
+    return float(_LEAST_US * 10.0 ** ((at + 1) / _PER_DECADE)) / 1000.0
+
+
+def percentile_between(before: Mapping[str, int], after: Mapping[str, int], share: float) -> float | None:
+    """The delay in ms that `share` of those counted between two histograms do not exceed; None without any."""
+    grown = sorted((float(edge), n - before.get(edge, 0)) for edge, n in after.items())
+    left = share * sum(n for _, n in grown)
+    if not left:
+        return None
+    for edge, n in grown:
+        left -= n
+        if left <= 0:
+            return edge
+    return grown[-1][0]
 
 
 class Rate:

@@ -34,6 +34,7 @@ def make_report(daemon: Daemon) -> dict[str, Any]:
         "latency_n": writer.latency.count,
         "latency_p50_ms": writer.latency.percentile(0.50),
         "latency_p99_ms": writer.latency.percentile(0.99),
+        "latency_histogram_ms": writer.latency.histogram(),
         "readings_per_s": streams.rate.overall,
         "readings_per_s_recent": streams.rate.recent(daemon.clock.monotonic()),
         "scoring_ms_per_reading": round(1000.0 * streams.busy_seconds / max(1, streams.readings), 4),
