@@ -167,11 +167,14 @@ def test_objects_and_maps_are_patched_below_an_existing_parent(house: Any) -> No
     assert patch(house, "r", add("/tags/c", "text")).code == "ValidationFailed"
 
 
-def test_a_patch_leaves_the_stored_document_alone_when_refused(house: Any) -> None:
+def test_a_refused_patch_leaves_no_trace_in_what_a_later_one_writes(house: Any) -> None:
     put(house, "r", ROOM, address={"street": "Main", "no": 1}, tags={"a": 1.0})
     before = get(house, "r")
     assert patch(house, "r", add("/address/no", 2), add("/tags/a", 3.0), add("/tags/b", "wrong")).status == 400
     assert get(house, "r") == before
+    patch(house, "r", add("/floor", 1))
+    after = get(house, "r")
+    assert (after["address"], after["tags"]) == (before["address"], before["tags"])
 
 
 def test_pointer_escapes_are_understood(house: Any) -> None:
