@@ -40,6 +40,26 @@ def test_one_instance_written_twice_is_one_alarm_with_its_end() -> None:
     assert [(a.twin, a.kind, a.cleared_us) for a in alarms] == [("mp-1", "voltageSag", T0 + 5 * SECOND)]
 
 
+def told(twin: str, word: str, kind: str, time_us: int) -> Request:
+    body = {word: {"alarmName": kind, "severity": "major", "timestamp": format_us(time_us), "phases": "A"}}
+    return Request(time_us, time_us + 1, "POST", "telemetry", twin, twin, 204, body)
+
+
+def test_an_instance_that_never_stood_on_the_twin_is_known_from_its_telemetry() -> None:
+    first, second = T0, T0 + 60 * SECOND
+    alarms = raised(
+        [
+            told("mp-1", "alarmRaised", "overload", first),
+            told("mp-1", "alarmCleared", "overload", first + SECOND),
+            told("mp-1", "alarmRaised", "overload", second),
+            told("mp-1", "alarmRaised", "overload", second),
+            written("mp-1", "overload", second, phases="A"),
+        ]
+    )
+
+    assert [(a.raised_us, a.cleared_us) for a in alarms] == [(first, first + SECOND), (second, None)]
+
+
 def test_equal_lists_have_no_difference() -> None:
     alarms = raised([written("mp-1", "voltageSag", T0 + SECOND), written("mp-2", "overload", T0 + 2 * SECOND)])
 

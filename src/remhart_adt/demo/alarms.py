@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from remhart_adt.checker import Request
@@ -44,26 +44,46 @@ class Alarm:
 
 
 def raised(requests: Iterable[Request]) -> list[Alarm]:
-    """Every alarm instance that was written, oldest first; an instance is (twin, kind, raisedAt)."""
+    """Every alarm instance that was told to the service, oldest first; an instance is (twin, kind, raisedAt).
+
+    The twin's map holds the last instance of each kind, so when two fall between two writes only the alarm telemetry
+    tells of the first: both are read. A message that was sent twice counts once.
+    """
     found: dict[tuple[str, str, int], Alarm] = {}
+    ends: dict[tuple[str, str], set[int]] = {}
     for request in requests:
-        if request.method != "PATCH" or request.kind != "twin" or request.status != 204:
+        if request.status != 204:
             continue
-        for operation in request.body or ():
-            value = operation.get("value")
-            path = operation.get("path", "")
-            if path.startswith(_PREFIX) and isinstance(value, Mapping) and "raisedAt" in value:
-                alarm = _alarm(request.twin, path.removeprefix(_PREFIX), value)
-                found[alarm.twin, alarm.kind, alarm.raised_us] = alarm
-    return sorted(found.values(), key=lambda alarm: (alarm.raised_us, alarm.twin, alarm.kind))
+        if request.method == "PATCH" and request.kind == "twin":
+            for operation in request.body or ():
+                value, path = operation.get("value"), operation.get("path", "")
+                if path.startswith(_PREFIX) and isinstance(value, Mapping) and "raisedAt" in value:
+                    alarm = _alarm(request.twin, path.removeprefix(_PREFIX), value["raisedAt"], value)
+                    found[alarm.twin, alarm.kind, alarm.raised_us] = alarm
+        elif request.kind == "telemetry" and isinstance(request.body, Mapping):
+            for word, body in request.body.items():
+                key = (request.twin, str(body.get("alarmName")))
+                if word == "alarmRaised":
+                    alarm = _alarm(*key, body["timestamp"], body)
+                    found.setdefault((*key, alarm.raised_us), alarm)
+                elif word == "alarmCleared":
+                    ends.setdefault(key, set()).add(parse_us(body["timestamp"]))
+    alarms = [_ended(alarm, ends.get((alarm.twin, alarm.kind), set())) for alarm in found.values()]
+    return sorted(alarms, key=lambda alarm: (alarm.raised_us, alarm.twin, alarm.kind))
 
 
-def _alarm(twin: str, kind: str, value: Mapping[str, Any]) -> Alarm:
+def _ended(alarm: Alarm, ends: Iterable[int]) -> Alarm:
+    if alarm.cleared_us is not None:
+        return alarm
+    return replace(alarm, cleared_us=min((end for end in ends if end > alarm.raised_us), default=None))
+
+
+def _alarm(twin: str, kind: str, since: str, value: Mapping[str, Any]) -> Alarm:
     cleared = value.get("clearedAt")
     return Alarm(
         twin=twin,
         kind=kind,
-        raised_us=parse_us(value["raisedAt"]),
+        raised_us=parse_us(since),
         cleared_us=parse_us(cleared) if cleared else None,
         phases=value.get("phases", ""),
         severity=value.get("severity", ""),
