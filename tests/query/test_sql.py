@@ -193,7 +193,7 @@ def database(docs: list[dict[str, Any]]) -> sqlite3.Connection:
     return db
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.lists(documents, min_size=1, max_size=6), conditions)
 def test_sql_selects_what_the_naive_evaluator_selects(docs: list[dict[str, Any]], condition: ast.Expr) -> None:
     query = parse(format_query(ast.Query(ast.Star(), ast.Source("DIGITALTWINS", "T"), condition)))

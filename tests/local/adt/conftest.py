@@ -108,10 +108,18 @@ class Wire:
         return self(method, f"/_remhart{path}", body, query="")
 
 
+@pytest.fixture(scope="session")
+def session_server() -> Iterator[LocalAdt]:
+    """One server for the tests that only need an empty one: starting and stopping costs more than most of them."""
+    with LocalAdt(Options()) as server:
+        yield server
+
+
 @pytest.fixture
-def wire(local_adt: LocalAdt) -> Iterator[Wire]:
-    """A raw client of a fresh server."""
-    client = Wire(local_adt)
+def wire(session_server: LocalAdt) -> Iterator[Wire]:
+    """A raw client of an empty server."""
+    client = Wire(session_server)
+    assert client.admin("POST", "/reset").status == 204
     yield client
     client.close()
 

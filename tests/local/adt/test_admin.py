@@ -67,8 +67,8 @@ def test_the_journal_is_read_in_pages(house: Any) -> None:
             break
         found += [row["n"] for row in page["rows"]]
         after = page["next"]
-    assert found == list(range(1, len(found) + 1))
     assert len(found) >= 25
+    assert found == list(range(found[0], found[0] + len(found)))
     assert house.admin("GET", "/journal?after=x").status == 400
 
 
