@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from collections.abc import Awaitable, Callable
 
@@ -84,6 +85,16 @@ async def test_a_passing_fault_is_repeated(face: Runner, verb: str, fault: str) 
     assert result == RESULT[verb]
     assert len(server.seen) == 3
     assert len({(seen.method, seen.path, seen.body) for seen in server.seen}) == 1, "the same request each time"
+
+
+@pytest.mark.parametrize(("face", "verb"), FACES)
+async def test_no_request_is_repeated_behind_the_policys_back(face: Runner, verb: str) -> None:
+    told: list[float] = []
+    policy = dataclasses.replace(QUICK, on_retry=lambda _error, wait: told.append(wait))
+    with FaultServer(RESET, GOOD[verb]) as server:
+        await face(server, verb, policy, 5.0)
+
+    assert len(server.seen) == 1 + len(told) == 2
 
 
 @pytest.mark.parametrize(("face", "verb"), FACES)

@@ -176,6 +176,13 @@ def test_numbers_compare_as_numbers(actual: object, same: bool) -> None:
     assert make_plan(SPEC, live).empty is same
 
 
+def test_one_is_not_true() -> None:
+    live = applied()
+    live.twins["alice"]["isActive"] = 1
+
+    assert only(make_plan(SPEC, live)).patch().operations() == [{"op": "add", "path": "/isActive", "value": True}]
+
+
 def test_a_relationship_that_leads_elsewhere_is_replaced() -> None:
     live = applied()
     live.relationships["sub-1", "feedsTo.tr-1"]["$targetId"] = "line-a"
