@@ -29,7 +29,7 @@ from remhart_adt.sync.mapping import Mapping
 from remhart_adt.sync.merge import PendingWrites
 from remhart_adt.sync.report import make_metrics, make_report
 from remhart_adt.sync.service import Service
-from remhart_adt.sync.site import Site, build_site
+from remhart_adt.sync.site import Site, build_site, is_point
 from remhart_adt.sync.streams import Streams
 from remhart_adt.sync.watchdog import Advice, Watchdog
 from remhart_adt.sync.write import Writer
@@ -67,6 +67,7 @@ class Daemon:
         self._graph_trouble = ""
         self._finished_file = False
         self._rebuild = False
+        self._points_seen: dict[str, dict[str, Any]] = {}
         self._round_at = clock.monotonic()
 
     # --- life ---------------------------------------------------------------------------------------------------------
@@ -252,7 +253,11 @@ class Daemon:
         from remhart_adt.graph.snapshot import fetch_async
 
         live = await fetch_async(self.client)
-        return build_site(live.twins.values(), live.relationships.values(), self.mapping)
+        # A point that vanishes while we run stays known: its readings are dead-lettered as "twin not found", its
+        # windows and alarms go on, and when the twin is made again it gets everything it has missed.
+        twins = {**self._points_seen, **live.twins}
+        self._points_seen = {name: twin for name, twin in twins.items() if is_point(twin)}
+        return build_site(twins.values(), live.relationships.values(), self.mapping)
 
     async def _create(self, target: Target) -> bool:
         """Make a deleted twin or relationship again as it was loaded; policy `create`."""
@@ -323,6 +328,9 @@ class Daemon:
             self._graph_trouble = str(error)
             return
         self._graph_trouble = ""
+        again = self.pending.look_again(fresh.documents)
+        if again:
+            _LOG.info("%d twins or relationships were made again", again)
         if fresh.signature() != self.site.signature():
             _LOG.info("the graph has changed")
             self.site = fresh

@@ -279,7 +279,7 @@ def prediction_ops(
             said[answer.model_id] = ["ok", "", time_us]
             document = answer.document(k)
             ops = found.setdefault(point, {})
-            ops[path] = {**document, "modelVersion": version, "scoredAt": format_us(time_us)}
+            ops[path] = {**document, **_version(version), "scoredAt": format_us(time_us)}
             ops[headline] = document.get(HEADLINES[answer.model_id], REMOVE)
             continue
         run = code[start:end]
@@ -293,8 +293,12 @@ def prediction_ops(
             since = int(batch.time_us[rows[by_point[start]]])
         said[answer.model_id] = [*words, since]
         ops = found.setdefault(point, {})
-        ops[path] = {"status": words[0], "reason": words[1], "modelVersion": version, "scoredAt": format_us(since)}
+        ops[path] = {"status": words[0], "reason": words[1], **_version(version), "scoredAt": format_us(since)}
         ops[headline] = REMOVE
+
+
+def _version(version: str) -> dict[str, str]:
+    return {"modelVersion": version} if version else {}
 
 
 # --- alarms -----------------------------------------------------------------------------------------------------------

@@ -6,11 +6,11 @@ write has an outcome. A reading that is superseded here before it was written co
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from remhart_adt.sync.lanes import Carried, LaneWrite, Target, Telemetry, merge_ops
+from remhart_adt.sync.lanes import Carried, LaneWrite, Target, Telemetry, merge_ops, stamp_on, stamp_path
 from remhart_adt.sync.ledger import Batch
 
 if TYPE_CHECKING:
@@ -106,6 +106,20 @@ class PendingWrites:
         fresh = [write.carried.fresh_us] if write.carried is not None and len(write.carried.fresh_us) else []
         state.lane(PendingLane(write, batch if write.carried is not None else None, fresh))
         self.dirty[write.target] = state
+
+    def look_again(self, documents: Mapping[Target, Mapping[str, Any]]) -> int:
+        """Compare the graph as loaded anew with what we have written: a target without the stamp of a lane of ours was
+        made again meanwhile, and gets that lane again. Returns how many there are."""
+        found = 0
+        for target, state in self.targets.items():
+            document = documents.get(target)
+            if document is None or state.busy:
+                continue
+            if any(stamp_path(lane) and stamp_on(lane, document) is None for lane in state.owned):
+                state.document = None
+                self.dirty[target] = state
+                found += 1
+        return found
 
     def due(self, now: float) -> Iterator[TargetState]:
         """Targets that may be written now."""

@@ -19,7 +19,7 @@ from remhart_adt.sync.lanes import Target
 if TYPE_CHECKING:
     from remhart_adt.sync.mapping import Mapping as MappingFile
 
-__all__ = ["ComponentInfo", "Edge", "Site", "Watch", "build_site"]
+__all__ = ["ComponentInfo", "Edge", "Site", "Watch", "build_site", "is_point"]
 
 _POINT: Final = DTMI_POINT.partition(";")[0]
 _COMPONENT: Final = DTMI_COMPONENT.partition(";")[0]
@@ -156,6 +156,11 @@ def build_site(
         {Target(str(t["$dtId"])): t for t in twins}
         | {Target(str(r["$sourceId"]), str(r["$relationshipId"])): r for r in relationships},
     )
+
+
+def is_point(twin: Mapping[str, Any]) -> bool:
+    """Whether the document is a measurement point."""
+    return _is(twin, _POINT)
 
 
 def _is(twin: Mapping[str, Any], interface: str) -> bool:

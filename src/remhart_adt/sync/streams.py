@@ -51,6 +51,7 @@ class Stream:
     queue: deque[RawEvent] = field(default_factory=deque)
     snapshot: Snapshot | None = None
     snapshot_at: float = 0.0
+    snapshot_stored: bool = False
     feeding: asyncio.Lock = field(default_factory=asyncio.Lock)
     gone: bool = False
 
@@ -121,6 +122,9 @@ class Streams:
         ledger = PartitionLedger(resume.ledger, resume.checkpoint_sequence, resume.checkpoint_offset)
         stream = Stream(partition, processor, ledger, resume.checkpoint_sequence, resume.read_after[0])
         stream.snapshot_at = self._clock.monotonic()
+        stream.snapshot_stored = snapshot is not None
+        if snapshot is None and resume.checkpoint_sequence >= 0:
+            _LOG.warning("partition %s: the store has a checkpoint but no snapshot, the windows start empty", partition)
         self.streams[partition] = stream
         self.past.pop(partition, None)
         if stream.seen >= stream.warm_until:
@@ -189,9 +193,9 @@ class Streams:
             if events[-1].sequence >= stream.warm_until:
                 await self.restate()
             return len(events)
-        want_snapshot = (
-            stream.snapshot is None and self._clock.monotonic() - stream.snapshot_at >= self._snapshot_seconds
-        )
+        # The first commit of all carries a snapshot: a checkpoint alone would begin the next life with empty windows.
+        due = not stream.snapshot_stored or self._clock.monotonic() - stream.snapshot_at >= self._snapshot_seconds
+        want_snapshot = stream.snapshot is None and due
 
         def work() -> tuple[Effects, bytes | None, float]:
             started = time.perf_counter()
@@ -274,7 +278,7 @@ class Streams:
         for stream in list(self.streams.values()):
             progress = stream.ledger.advance()
             ready = stream.snapshot is not None and stream.ledger.sequence >= stream.snapshot.sequence
-            if not progress and not ready:
+            if not (ready or (progress and stream.snapshot_stored)):
                 continue
             ledger, snapshot = stream.ledger, stream.snapshot if ready else None
             step = Commit(ledger.sequence, ledger.offset, dict(ledger.totals), snapshot)
@@ -290,8 +294,10 @@ class Streams:
             except KeyError:
                 continue  # revoked while we waited
             ledger.committed = step.sequence
-            if snapshot is not None and stream.snapshot is snapshot:
-                stream.snapshot = None
+            if snapshot is not None:
+                stream.snapshot_stored = True
+                if stream.snapshot is snapshot:
+                    stream.snapshot = None
 
     async def snapshot_now(self) -> None:
         """Take a snapshot of every partition, so that the next owner starts without a warm-up."""

@@ -268,10 +268,11 @@ class Writer:
                 self._lost(state, lanes)
                 return False
         if state.lost:
-            # It is another twin of the same name: it gets everything that we know, not only what is new.
             _LOG.info("%s is back", state.target)
             state.lost = False
-            for lane, owned in state.owned.items():
+        # What we have written before and does not stand there any more was lost with an earlier twin of this name.
+        for lane, owned in state.owned.items():
+            if rule_of(lane) is Rule.FREE or stamp_on(lane, document) is None:
                 if lane in lanes:
                     lanes[lane].write.ops = {**owned.ops, **lanes[lane].write.ops}
                 else:
