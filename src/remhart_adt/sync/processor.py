@@ -176,7 +176,8 @@ class Processor:
             name, last = names[at], int(order[end - 1])
             time_us = int(batch.time_us[last])
             mine = ops.setdefault(at, {})
-            self._elsewhere(name, memory[at], time_us, slots, mine)
+            # The first reading says it, or the time would depend on how the stream was cut.
+            self._elsewhere(name, memory[at], int(batch.time_us[order[start]]), slots, mine)
             mine |= alarms.get(name, {})
             mine["/lastReadingAt"] = format_us(time_us)
             rows = order[start:end]
