@@ -211,3 +211,17 @@ class TestEmit:
         common.emit_one({"a": {"b": 1, "c": {}}}, common.Output.table)
 
         assert capsys.readouterr().out.splitlines() == ["a.b  1", "a.c  {}"]
+
+
+@pytest.mark.parametrize(("variable", "coloured"), [(None, True), ("1", False)])
+def test_colour_only_for_people_who_want_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], variable: str | None, coloured: bool
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("NO_COLOR", variable)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+
+    common.render_error(RemhartError("bad"), debug=False)
+
+    assert ("\x1b[" in capsys.readouterr().err) is coloured

@@ -249,3 +249,15 @@ async def test_the_fast_path(local_adt: LocalAdt) -> None:
         await client.publish_telemetry("a b", b'{"x":1}', "m2")
         with pytest.raises(NotFoundError):
             await client.publish_telemetry("nobody", {}, "m3")
+
+
+async def test_the_asynchronous_face_works_without_aiohttp(
+    local_adt: LocalAdt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aio_module, "find_spec", lambda _name: None)
+    async with AsyncAdtClient(local_adt.endpoint) as client:
+        assert type(client._sdk._client._client._pipeline._transport).__name__ == "AsyncioRequestsTransport"
+        await client.models.upload(MODELS)
+        await client.twins.put("t", COMPONENT)
+        await client.twins.patch("t", Patch().add("ratedCapacity", 1))
+        assert [row["ratedCapacity"] async for row in client.query("SELECT * FROM digitaltwins")] == [1]
