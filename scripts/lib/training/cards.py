@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from remhart_adt.scoring import features, feeder
-
 from training.recipe import Recipe
 
 __all__ = ["card", "write_cards", "write_feature_table"]
@@ -46,9 +45,9 @@ def card(row: Mapping[str, Any], result: Mapping[str, Any], speed: Mapping[str, 
     needs = ", ".join(f"{k.replace('_', ' ')}: {_number(v)}" for k, v in row["needs"].items()) or "see the limits"
     lines += [
         "", f"It abstains unless it has: {needs}.", "", "## Data", "",
-        f"Simulated with OpenDSS on this project's feeders; learned from {', '.join(row['training']['feeders'])}, "
+        (f"Simulated with OpenDSS on this project's feeders; learned from {', '.join(row['training']['feeders'])}, "
         f"`{row['training']['test_only_feeder']}` is for tests only, and so are the test weeks. "
-        f"Seed {row['training']['seed']}, {row['training']['set']} set. No measured data entered training.", "",
+        f"Seed {row['training']['seed']}, {row['training']['set']} set. No measured data entered training."), "",
         "Training: " + ", ".join(
             f"{k.replace('_', ' ')} {_number(v)}" for k, v in row["training"].items()
             if k not in ("data", "feeders", "test_only_feeder", "seed", "set")
@@ -69,8 +68,10 @@ def card(row: Mapping[str, Any], result: Mapping[str, Any], speed: Mapping[str, 
                   + "; ".join(f"{m['name']} on {m['on']}" for m in unclear) + "."]  # fmt: skip
     lines += ["", "## Limits of validity", "", *(f"- {limit}" for limit in row["limits"]), "", "## File", ""]
     lines += [
-        f"`models/{row['file']}`, {speed['kilobytes']} kB, sha256 `{row['sha256']}`. "
-        f"{speed['us_per_row']} microseconds per row at batch 256 on one thread where it was evaluated.",
+        (
+            f"`models/{row['file']}`, {speed['kilobytes']} kB, sha256 `{row['sha256']}`. "
+            f"{speed['us_per_row']} microseconds per row at batch 256 on one thread where it was evaluated."
+        ),
         "",
     ]
     return "\n".join(lines)

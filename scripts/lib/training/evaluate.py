@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from remhart_adt.scoring.engine import Engine
 from remhart_adt.scoring.manifest import read_manifest
 from remhart_adt.scoring.sessions import Model
-
 from training.cards import write_cards, write_feature_table
 from training.gather import TestSets, cached, test_sets
 from training.plans import plans
 from training.publish import read_manifest_rows, rows_of, write_manifest
-from training.recipes import RECIPES
 from training.recipe import Recipe
+from training.recipes import RECIPES
 from training.samples import Samples
 
 __all__ = ["gate", "judge_all", "main"]
@@ -93,8 +93,8 @@ def _mini(folder: Path, sets: TestSets, target: Path) -> None:
 
 def mini_truth(name: str, samples: Samples) -> tuple[Any, Any]:
     """Truth and the baseline's answer for the headline output of a model, in the unit of the output."""
-    from remhart_adt.scoring.feeder import FEEDER_FEATURES
     from remhart_adt.scoring.features import INDEX
+    from remhart_adt.scoring.feeder import FEEDER_FEATURES
 
     x, y = samples.x, samples.y
     if name == "voltage_anomaly":

@@ -228,6 +228,8 @@ _BRANCH: Final = "BRANCH_LT"
 def _tree_attributes(booster: xgb.Booster) -> dict[str, Any]:
     model = json.loads(booster.save_raw("json").decode())["learner"]
     base = float(str(model["learner_model_param"]["base_score"]).strip("[]"))
+    if "logistic" in model["objective"]["name"]:
+        base = float(np.log(base / (1 - base)))  # stored as a probability, added as a margin
     a: dict[str, list[Any]] = {
         key: []
         for key in (

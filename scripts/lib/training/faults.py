@@ -8,11 +8,12 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
 from remhart_adt.readings import CHANNEL_INDEX
 from remhart_adt.simulate.feeder import Feeder
 from remhart_adt.simulate.spec import Line
 
-__all__ = ["FAULTS", "Fault", "apply_engine", "apply_sensor", "draw_faults"]
+__all__ = ["FAULTS", "Fault", "apply_engine", "apply_phasors", "apply_readings", "draw_faults"]
 
 Floats = NDArray[np.float64]
 FAULTS: Final = ("tap_jump", "loose_neutral", "sensor_drift", "stuck_value", "phase_swap", "sag", "open_conductor")
@@ -75,9 +76,8 @@ def _inside(fault: Fault, time_us: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 
 def apply_engine(
-    faults: Sequence[Fault], feeder: Feeder, time_us: NDArray[np.int64], kw: Floats, kvar: Floats, pu: Floats,
-    tap: NDArray[np.int64],
-) -> list[tuple[NDArray[np.bool_], dict[str, tuple[int, ...]]]]:  # fmt: skip
+    faults: Sequence[Fault], feeder: Feeder, time_us: NDArray[np.int64], pu: Floats, tap: NDArray[np.int64]
+) -> list[tuple[NDArray[np.bool_], dict[str, tuple[int, ...]]]]:
     """Faults that the engine itself must see: taps and sags in place, broken conductors as stretches to solve again."""
     t = feeder.spec.transformer
     groups: list[tuple[NDArray[np.bool_], dict[str, tuple[int, ...]]]] = []
@@ -92,51 +92,47 @@ def apply_engine(
     return groups
 
 
-class apply_sensor:  # noqa: N801 - a namespace of two functions that share their faults
-    """Faults that change what a meter sees or says."""
+def apply_phasors(
+    faults: Sequence[Fault], time_us: NDArray[np.int64], v: NDArray[np.complex128], i: NDArray[np.complex128],
+    shift: Floats, nominal: float,
+) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:  # fmt: skip
+    """A neutral with resistance R moves the star point by sum(V Y) / (sum Y + 1/R), loads taken as admittances."""
+    v, i = v.copy(), i.copy()
+    for fault in faults:
+        inside = _inside(fault, time_us)
+        if fault.kind == "loose_neutral":
+            p = fault.points[0]
+            y = i[inside, p] / v[inside, p]
+            star = (v[inside, p] * y).sum(1) / (y.sum(1) + 1 / fault.size)
+            moved = v[inside, p] - star[:, None]
+            shift[inside, p] = np.abs(np.abs(moved) - np.abs(v[inside, p])).max(1) / nominal
+            v[inside, p] = moved
+            i[inside, p] = y * moved
+        elif fault.kind in ("tap_jump", "sag", "open_conductor"):
+            for p in fault.points:
+                shift[inside, p] = 0.025 * abs(fault.size) if fault.kind == "tap_jump" else 1.0
+    return v, i
 
-    @staticmethod
-    def phasors(
-        faults: Sequence[Fault], time_us: NDArray[np.int64], v: NDArray[np.complex128], i: NDArray[np.complex128],
-        shift: Floats, nominal: float,
-    ) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:  # fmt: skip
-        """A neutral with resistance R moves the star point by sum(V Y) / (sum Y + 1/R), loads taken as admittances."""
-        v, i = v.copy(), i.copy()
-        for fault in faults:
-            inside = _inside(fault, time_us)
-            if fault.kind == "loose_neutral":
-                p = fault.points[0]
-                y = i[inside, p] / v[inside, p]
-                star = (v[inside, p] * y).sum(1) / (y.sum(1) + 1 / fault.size)
-                moved = v[inside, p] - star[:, None]
-                shift[inside, p] = np.abs(np.abs(moved) - np.abs(v[inside, p])).max(1) / nominal
-                v[inside, p] = moved
-                i[inside, p] = y * moved
-            elif fault.kind in ("tap_jump", "sag", "open_conductor"):
-                for p in fault.points:
-                    shift[inside, p] = 0.025 * abs(fault.size) if fault.kind == "tap_jump" else 1.0
-        return v, i
 
-    @staticmethod
-    def readings(
-        faults: Sequence[Fault], time_us: NDArray[np.int64], values: Floats, shift: Floats, nominal: float
-    ) -> None:
-        """Drift, stuck and swapped voltage inputs; in place."""
-        for fault in faults:
-            inside = np.flatnonzero(_inside(fault, time_us))
-            if not len(inside):
-                continue
-            p, channel = fault.points[0], _C["v_a"] + fault.phase
-            if fault.kind == "sensor_drift":
-                ramp = np.minimum(np.linspace(0, 2, len(inside)), 1.0) * fault.size
-                shift[inside, p] = np.abs(ramp)
-                values[inside, p, channel] *= 1 + ramp
-            elif fault.kind == "stuck_value":
-                held = values[inside[0], p, channel]
-                shift[inside, p] = np.abs(values[inside, p, channel] - held) / nominal
-                values[inside, p, channel] = held
-            elif fault.kind == "phase_swap":
-                other = _C["v_a"] + (fault.phase + 1) % 3
-                a, b = values[inside, p, channel].copy(), values[inside, p, other].copy()
-                shift[inside, p] = np.abs(a - b) / nominal
-                values[inside, p, channel], values[inside, p, other] = b, a
+def apply_readings(
+    faults: Sequence[Fault], time_us: NDArray[np.int64], values: Floats, shift: Floats, nominal: float
+) -> None:
+    """Drift, stuck and swapped voltage inputs; in place."""
+    for fault in faults:
+        inside = np.flatnonzero(_inside(fault, time_us))
+        if not len(inside):
+            continue
+        p, channel = fault.points[0], _C["v_a"] + fault.phase
+        if fault.kind == "sensor_drift":
+            ramp = np.minimum(np.linspace(0, 2, len(inside)), 1.0) * fault.size
+            shift[inside, p] = np.abs(ramp)
+            values[inside, p, channel] *= 1 + ramp
+        elif fault.kind == "stuck_value":
+            held = values[inside[0], p, channel]
+            shift[inside, p] = np.abs(values[inside, p, channel] - held) / nominal
+            values[inside, p, channel] = held
+        elif fault.kind == "phase_swap":
+            other = _C["v_a"] + (fault.phase + 1) % 3
+            a, b = values[inside, p, channel].copy(), values[inside, p, other].copy()
+            shift[inside, p] = np.abs(a - b) / nominal
+            values[inside, p, channel], values[inside, p, other] = b, a

@@ -57,7 +57,7 @@ def run_all(work: Callable[[WorldPlan], Any], plans: Sequence[WorldPlan], worker
 def cached(path: Path | None, make: Callable[[], Any]) -> Any:
     """What `make` gives, from the file when it is there. For work on recipes only: nothing checks that it is fresh."""
     if path is not None and path.exists():
-        return pickle.loads(path.read_bytes())  # our own file, named on the command line
+        return pickle.loads(path.read_bytes())  # noqa: S301 - our own file, named on the command line
     made = make()
     if path is not None:
         path.write_bytes(pickle.dumps(made))

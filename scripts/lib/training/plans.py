@@ -43,7 +43,13 @@ def plans(quick: bool) -> Plans:
 
     def world(feeder: str, number: int, date: tuple[int, int, int], quiet: bool = False) -> WorldPlan:
         return WorldPlan(
-            feeder, SEED + number, _us(*date), days, bursts=bursts, faults=0 if quiet else faults, steps=2 * steps if quiet else steps
+            feeder,
+            SEED + number,
+            _us(*date),
+            days,
+            bursts=bursts,
+            faults=0 if quiet else faults,
+            steps=2 * steps if quiet else steps,
         )
 
     return Plans(

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+
 from remhart_adt.ids import MODEL_BY_ID, MODELS
 from remhart_adt.scoring.features import INDEX
-
 from training.expr import ModelFunction, evaluate, export
 from training.plans import LEARN_FEEDERS, SEED, TEST_FEEDER
 from training.recipe import Data, Recipe

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
 from remhart_adt.scoring.engine import Engine
 from remhart_adt.scoring.features import INDEX
 from remhart_adt.scoring.windows import Windows
-
 from training.table import batches
 from training.world import World
 

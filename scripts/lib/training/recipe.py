@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import xgboost as xgb
@@ -71,7 +71,7 @@ class Recipe(Protocol):
     baseline: str
     inputs: tuple[str, ...]
     outputs: tuple[dict[str, Any], ...]
-    needs: dict[str, Any]
+    needs: ClassVar[dict[str, Any]]
     limits: tuple[str, ...]
     source: str  # which samples it is judged on: points, heat or feeder
 

@@ -9,12 +9,12 @@ from typing import Final
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+
 from remhart_adt.readings import CHANNEL_INDEX
 from remhart_adt.scoring.engine import Engine
 from remhart_adt.scoring.feeder import Missing, feeder_features
 from remhart_adt.scoring.types import Thermal
 from remhart_adt.scoring.windows import Windows
-
 from training.table import batches
 from training.world import World
 
@@ -106,8 +106,9 @@ def point_rows(world: World, share: float, seed: int) -> Samples:
     }
     y = {
         **ahead,
-        "quarter": quarter[t].astype(float), "random": chosen[t, p].astype(float), "burst": world.burst[t].astype(float),
-        "vuf": world.vuf[t, p], "critical": world.critical[t, p].astype(float), "fault": world.fault[t, p].astype(float),
+        "quarter": quarter[t].astype(float), "random": chosen[t, p].astype(float),
+        "vuf": world.vuf[t, p], "critical": world.critical[t, p].astype(float),
+        "burst": world.burst[t].astype(float), "fault": world.fault[t, p].astype(float),
         "shift": world.shift[t, p], "alive": world.alive[t, p].astype(float), "point": p.astype(float),
     }  # fmt: skip
     return Samples(x, y, (world.time_us[t] - world.plan.start_us) // _DAY_US)

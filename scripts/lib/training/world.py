@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
 from remhart_adt.readings import CHANNEL_INDEX
 from remhart_adt.scoring.types import FeederInfo, PointInfo, Thermal
 from remhart_adt.simulate.catalogue import FEEDERS
@@ -21,8 +22,7 @@ from remhart_adt.simulate.frequency import Frequency
 from remhart_adt.simulate.loads import FastNoise, Scenery
 from remhart_adt.simulate.meters import Meters
 from remhart_adt.simulate.spec import Bank, Breaker, FeederSpec, Line, Solar
-
-from training.faults import FAULTS, Fault, apply_engine, apply_sensor, draw_faults
+from training.faults import FAULTS, Fault, apply_engine, apply_phasors, apply_readings, draw_faults
 
 __all__ = ["World", "WorldPlan", "build", "point_infos", "thin"]
 
@@ -117,10 +117,10 @@ def build(plan: WorldPlan) -> World:
     faults = draw_faults(plan.faults, feeder, time_us, rng)
     _steps(plan.steps, feeder, time_us, burst, kw, kvar, rng)
     tap = np.full(len(time_us), spec.transformer.tap)
-    groups = apply_engine(faults, feeder, time_us, kw, kvar, pu, tap)
+    groups = apply_engine(faults, feeder, time_us, pu, tap)
     sol = _solve(feeder, kw, kvar, pu, tap, scenery.steps[lower], groups)
     if not sol.converged.all():
-        # What the engine could not solve is no truth: those instants are left out, and a world that loses many is wrong.
+        # What the engine could not solve is no truth: those instants are left out; a world that loses many is wrong.
         share = 1 - sol.converged.mean()
         if share > 0.08:
             raise RuntimeError(f"{plan}: {share:.1%} of the instants did not converge")
@@ -136,9 +136,9 @@ def build(plan: WorldPlan) -> World:
         for p in f.points:
             code[inside, p] = FAULTS.index(f.kind) + 1
     nominal = spec.nominal_v
-    v, i = apply_sensor.phasors(faults, time_us, v, i, shift, nominal)
+    v, i = apply_phasors(faults, time_us, v, i, shift, nominal)
     values = _meter(spec, time_us, replace(sol, v=v, i=i), ambient, rng)
-    apply_sensor.readings(faults, time_us, values, shift, nominal)
+    apply_readings(faults, time_us, values, shift, nominal)
     v1 = np.abs(v[..., 0] + _A * v[..., 1] + _A**2 * v[..., 2]) / 3
     v2 = np.abs(v[..., 0] + _A**2 * v[..., 1] + _A * v[..., 2]) / 3
     with np.errstate(divide="ignore", invalid="ignore"):

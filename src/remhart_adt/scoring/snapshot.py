@@ -53,11 +53,11 @@ def layout(points: int) -> dict[str, tuple[tuple[int, ...], Any, Any]]:
     }
 
 
-def dump(windows: Windows, ids: Sequence[str]) -> bytes:
-    """The state of the rows named by `ids`, in their order."""
+def dump(windows: Windows, ids: Sequence[str], rows: Sequence[int]) -> bytes:
+    """The state of the window rows `rows`, which belong to `ids`."""
     parts = [json.dumps({"format": _MAGIC, "version": VERSION, "ids": list(ids)}).encode() + b"\n"]
     for name, (_, dtype, _) in layout(0).items():
-        array = getattr(windows, name)[: len(ids)]
+        array = getattr(windows, name)[list(rows)]
         parts.append(np.ascontiguousarray(array, np.dtype(dtype).newbyteorder("<")).tobytes())
     body = b"".join(parts)
     return body + zlib.crc32(body).to_bytes(4, "little")

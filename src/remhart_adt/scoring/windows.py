@@ -326,8 +326,9 @@ class Windows:
         self.minute_tag[row, cell] = seg_minute[keep]
 
     def snapshot(self) -> bytes:
-        """This state as bytes, with the ids it is for."""
-        return snapshot.dump(self, [info.point_id for info in self._infos])
+        """This state as bytes, with the ids it is for; points in the order of their ids, so that equal states are
+        equal bytes."""
+        return snapshot.dump(self, sorted(self._rows), [self._rows[name] for name in sorted(self._rows)])
 
     def restore(self, data: bytes) -> None:
         """Take the state of those points that are known now from a snapshot; others in it are dropped, and points it

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from remhart_adt.scoring.feeder import FEEDER_FEATURES
 
+from remhart_adt.scoring.feeder import FEEDER_FEATURES
 from training.expr import Expr, Inputs, ModelFunction, concat, where
 from training.recipe import Data, Judged, Runner, mae_metric, output
 from training.samples import Samples
@@ -34,7 +34,7 @@ class EnergyLoss:
         output("lossLow", "double", "lower end of the 90 % interval", unit="W", range=(0, None)),
         output("lossHigh", "double", "upper end of the 90 % interval", unit="W", range=(0, None)),
     )
-    needs: dict[str, Any] = {}
+    needs: ClassVar[dict[str, Any]] = {}
     limits = (
         "Abstains below 1 % of the rating and under reverse power, where percent of the infeed means nothing.",
         "Without the transformer's nameplate losses only line losses and a typical transformer share are estimated.",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from remhart_adt.scoring.features import INDEX, LAGS_P
 
+from remhart_adt.scoring.features import INDEX, LAGS_P
 from training.expr import Expr, Inputs, ModelFunction, concat, forest
 from training.recipe import Data, Judged, Runner, boost, mae_metric, output
 from training.samples import Samples
@@ -45,10 +45,10 @@ class LoadForecast:
         output("load24hHigh", "double", "upper end at +24 h", unit="W"),
         output("forecastHorizon", "integer", "horizon of forecastedLoad", unit="min"),
     )
-    needs = {"channels": ("p_a", "p_b", "p_c"), "rating": True, "quarters_of_day": 92}
+    needs: ClassVar[dict[str, Any]] = {"channels": ("p_a", "p_b", "p_c"), "rating": True, "quarters_of_day": 92}
     limits = (
         "Needs 23 of the last 24 hours; week-old lags improve it and may be missing.",
-        "No recurrent network: the published design names an LSTM with seasonal terms; this model has lags and calendar only.",
+        "No LSTM: the published design names one with seasonal terms; this model has lags and calendar only.",
         "Knows no holidays and no weather forecast. 24 h ahead it is little better than yesterday's value.",
         "Trained and judged on simulated load shapes, not on metered customers.",
     )

@@ -7,12 +7,12 @@ every current-dependent input. The sum therefore rises, and far beyond the train
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from remhart_adt.scoring.features import INDEX
 
+from remhart_adt.scoring.features import INDEX
 from training.expr import Expr, Inputs, ModelFunction, forest, where
 from training.recipe import Data, Judged, Runner, boost, compare, mae_metric, output
 from training.samples import Samples
@@ -39,19 +39,16 @@ class OverloadRisk:
     inputs = (*_RISING, *_HEAT, *_FREE, "is_transformer")
     outputs = (
         output("riskLevel", "enum", "class of the quantity that rules", values=_LEVELS),
-        output(
-            "riskScore", "double", "probability that 110 degC (transformers) or the rating is exceeded", range=(0, 1)
-        ),
+        output("riskScore", "double", "probability that 110 degC, or the rating, is exceeded", range=(0, 1)),
         output("maxHotSpot", "double", "hottest spot of the next 60 minutes", unit="degC", optional=True),
         output("maxLoading", "double", "highest loading of the next 60 minutes", unit="p.u.", range=(0, None)),
         output("timeToLimit", "double", "time until that limit is reached", unit="min", range=(0, 60), optional=True),
     )
-    needs = {"channels": ("i_a", "i_b", "i_c"), "rating": True}
+    needs: ClassVar[dict[str, Any]] = {"channels": ("i_a", "i_b", "i_c"), "rating": True}
     limits = (
         "Without an ambient or oil temperature a transformer is judged by its loading, and maxHotSpot is absent.",
         "Knows no switching plans: a transfer of load in the coming hour is not foreseen.",
-        "The published design names a support vector machine; monotone trees were chosen because risk must not fall "
-        "as current rises.",
+        "The published design names a support vector machine; monotone trees keep risk from falling with current.",
         "Thermal constants are those the twin declares, else typical ones of an ONAN unit.",
     )
 
@@ -164,7 +161,8 @@ class OverloadRisk:
         judged.facts[f"recall of critical, {on}"] = round(float((said[truth == 3] == 3).mean()), 4)
         over = np.where(thermal, hot > 110, load > 1.0)
         judged.facts[f"Brier score of riskScore (base rate), {on}"] = [
-            round(float(((answer["riskScore"] - over) ** 2).mean()), 5), round(float(over.mean() * (1 - over.mean())), 5),
+            round(float(((answer["riskScore"] - over) ** 2).mean()), 5),
+            round(float(over.mean() * (1 - over.mean())), 5),
         ]  # fmt: skip
         return judged
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from remhart_adt.scoring.features import INDEX
 
+from remhart_adt.scoring.features import INDEX
 from training.expr import Expr, Inputs, ModelFunction, concat, forest, where
 from training.recipe import Data, Judged, Runner, boost, compare, mae_metric, output
 from training.recipes.overload_risk import macro_f1
@@ -32,8 +32,8 @@ class PhaseImbalance:
     scope, rate, source = "point", "reading", "points"
     title = "Phase imbalance"
     definition = (
-        "Voltage unbalance factor VUF = |V2|/|V1| in percent, truth from the engine's phasors; classes at 2, 5 and 10 %; "
-        "critical phase: the one that departs most from the positive sequence."
+        "Voltage unbalance factor VUF = |V2|/|V1| in percent, truth from the engine's phasors; classes at 2, 5 and "
+        "10 %; critical phase: the one that departs most from the positive sequence."
     )
     baseline = "largest deviation of a phase-to-neutral magnitude from the mean, over the mean"
     inputs = ("vuf_line", "v_a", "v_b", "v_c", *_COLUMNS)
@@ -45,10 +45,9 @@ class PhaseImbalance:
         output("confidence", "double", "probability of the class", range=(0, 1)),
         output("criticalPhase", "enum", "phase that departs most; none while balanced", values=("A", "B", "C", "none")),
     )
-    needs = {"channels": ("v_a", "v_b", "v_c"), "phases": 3, "energised": True}
+    needs: ClassVar[dict[str, Any]] = {"channels": ("v_a", "v_b", "v_c"), "phases": 3, "energised": True}
     limits = (
-        "Phase-to-neutral magnitudes alone do not determine VUF: zero sequence and angles are hidden. The interval says "
-        "how much that matters.",
+        "Phase-to-neutral magnitudes alone do not determine VUF: zero sequence and angles are hidden.",
         "The estimate was learned on four-wire low-voltage feeders.",
         "The published design names a decision tree; the exact formula replaces it where line voltages are sent.",
     )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from remhart_adt.scoring.features import INDEX
 
+from remhart_adt.scoring.features import INDEX
 from training.expr import Expr, Inputs, ModelFunction, concat, forest, where
 from training.recipe import Data, Judged, Runner, boost, mae_metric, output
 from training.samples import Samples
@@ -39,11 +39,11 @@ class ReactivePower:
     outputs = (
         output("forecastReactivePower", "double", "total Q at +10 min", unit="var"),
         output("recommendedCompensation", "double", "reactive power to compensate, capacitive positive", unit="var"),
-        output("expectedPowerFactor", "double", "power factor at +10 min after the advice", range=(0, 1), optional=True),
+        output("expectedPowerFactor", "double", "power factor at +10 min if advised so", range=(0, 1), optional=True),
         output("recommendedSteps", "integer", "capacitor steps to switch in beyond those that are on", optional=True,
                range=(0, None)),
     )  # fmt: skip
-    needs = {
+    needs: ClassVar[dict[str, Any]] = {
         "channels": ("p_a", "p_b", "p_c", "q_a", "q_b", "q_c", "v_a", "v_b", "v_c"), "rating": True,
         "energised": True, "readings": 3,
     }  # fmt: skip

@@ -8,12 +8,12 @@ margins seen in worlds without faults, and the alarm threshold is the one that k
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from remhart_adt.scoring.features import INDEX
 
+from remhart_adt.scoring.features import INDEX
 from training.expr import Expr, Inputs, ModelFunction, concat, forest, knots, where
 from training.faults import FAULTS
 from training.recipe import Data, Judged, Runner, boost, compare, output
@@ -36,8 +36,8 @@ class VoltageAnomaly:
     scope, rate, source = "point", "reading", "points"
     title = "Voltage anomaly"
     definition = (
-        "Voltages that load, time and the point's own past do not explain: tap jumps, loose neutrals, drifting, stuck or "
-        "swapped sensors, open conductors, sags. Truth: injected faults that move a phase by at least 1.5 % of nominal."
+        "Voltages that load, time and the point's own past do not explain: tap jumps, loose neutrals, drifting, stuck "
+        "or swapped sensors, open conductors, sags. Truth: injected faults that move a phase by at least 1.5 %."
     )
     baseline = "largest residual over three sigma of the point's own source model"
     inputs = (*(f"{name}_{x}" for name in _PHASED for x in "abc"), *_SINGLE)
@@ -50,16 +50,14 @@ class VoltageAnomaly:
             "phase", "enum", "phase of that residual; none when nothing is detected", values=("A", "B", "C", "none")
         ),
     )
-    needs = {
+    needs: ClassVar[dict[str, Any]] = {
         "channels": ("v_a", "v_b", "v_c", "p_a", "p_b", "p_c", "q_a", "q_b", "q_c"), "rating": True, "phases": 3,
         "energised": True, "readings": 10, "quarters_of_line": 8,
     }  # fmt: skip
     limits = (
         "Needs two hours of history with V, P and Q; better after a day.",
-        "Swapped phases are found only when their voltages differ visibly; slow drift only once it exceeds normal voltage "
-        "variation.",
-        "The published design names an isolation forest; residuals of a physical model with supervised trees detect more "
-        "at the same false alarm rate.",
+        "Swapped phases are found only when their voltages differ visibly; drift only beyond normal voltage variation.",
+        "The published design names an isolation forest; this one is a physical residual with supervised trees.",
         "Faults are simulated; no measured fault recordings were available.",
     )
 
