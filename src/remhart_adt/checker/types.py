@@ -17,7 +17,8 @@ class Case:
     """Where the evidence of one run lies.
 
     `hub_log` and `journal` are written by the stand-ins, `checkpoints` and `dead_letter` by the daemon; `ledger` is the
-    daemon's report; `secrets` are the texts that no file in `scan` may hold; `sent` is the producers' own count.
+    daemon's report; `scope` names the hub as the checkpoint store knows it. `sent` is the producers' own count, None when
+    they had to repeat a batch whose answer was lost (the hub may hold it twice). No file in `scan` may hold a secret.
     """
 
     endpoint: str
@@ -27,7 +28,7 @@ class Case:
     dead_letter: Path
     graph_before: Path
     ledger: Mapping[str, Any]
-    sent: int
+    sent: int | None
     scope: Scope
     scan: tuple[Path, ...] = ()
     secrets: tuple[str, ...] = ()
