@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,7 +20,7 @@ from remhart_adt.client import connect
 from remhart_adt.clock import format_us
 from remhart_adt.graph.snapshot import LiveGraph, fetch
 from remhart_adt.local.eventhub.log import read
-from remhart_adt.resources import dtdl_dir
+from remhart_adt.resources import dtdl_dir, models_dir
 from remhart_adt.scoring.engine import Engine
 from remhart_adt.sync.oracle import Expected, comparable, replay
 from remhart_adt.sync.sources import EventHubSender
@@ -95,6 +96,7 @@ class Stage:
         self.start_hub()
         with connect(self.endpoint) as client:
             client.models.upload([dict(json.loads(p.read_text())) for p in sorted(dtdl_dir().glob("*.json"))])
+        shutil.copytree(models_dir(), self.folder / "models")
         (self.folder / "graph.yaml").write_text(GRAPH)
         self.cli("graph", "apply", str(self.folder / "graph.yaml"), "--endpoint", self.endpoint)
         with connect(self.endpoint) as client:
@@ -137,6 +139,7 @@ class Stage:
             "write": {"flush_ms": 100, "deadline": 1.0},
             "health": {"port": self.health_port},
             "dead_letter": str(self.folder / "dead"),
+            "models_dir": str(self.folder / "models"),
             "report": str(self.folder / "report.json"),
             "graph_refresh_seconds": 2.0,
         }
@@ -175,9 +178,7 @@ class Stage:
 
     # --- traffic ------------------------------------------------------------------------------------------------------
 
-    def send(
-        self, rounds: int, *, extra: list[bytes] | None = None, pause: float = 0.0, ahead: float = 0.0
-    ) -> None:
+    def send(self, rounds: int, *, extra: list[bytes] | None = None, pause: float = 0.0, ahead: float = 0.0) -> None:
         """`rounds` rounds of five readings per point in one array each; a breaker moves now and then.
 
         `ahead`: seconds by which their source times are ahead of the clock.
@@ -240,7 +241,12 @@ class Stage:
 
     def expected(self, engine: Engine | None = None) -> Expected:
         graph = self.start_graph
-        return replay(self.log(), graph.twins.values(), graph.relationships.values(), engine or Engine.load())
+        return replay(
+            self.log(),
+            graph.twins.values(),
+            graph.relationships.values(),
+            engine or Engine.load(self.folder / "models"),
+        )
 
     def check(self, *, conserved: bool = True, engine: Engine | None = None) -> dict[str, Any]:
         """Stop the daemon; every twin and relationship equals the oracle, nothing is lost, nothing counted twice."""
@@ -251,9 +257,11 @@ class Stage:
             twins = {name: client.twins.get(name) for name in self.start_graph.twins}
             live = fetch(client)
         for name, wanted in expected.twins.items():
-            assert differences(comparable(twins[name]), comparable(wanted)) == [], name
+            wrong = differences(comparable(twins[name]), comparable(wanted))
+            assert not wrong, (name, wrong)
         for key, wanted in expected.relationships.items():
-            assert differences(comparable(live.relationships[key]), comparable(wanted)) == [], key
+            wrong = differences(comparable(live.relationships[key]), comparable(wanted))
+            assert not wrong, (key, wrong)
         outcomes = sum(report[name] for name in ("applied", "merged", "skipped", "dead_lettered"))
         assert report["received"] == outcomes == expected.received == self.sent
         assert report["in_flight"] == 0

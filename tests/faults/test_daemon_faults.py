@@ -127,3 +127,17 @@ def test_terminated_under_load_drains_and_the_next_owner_goes_on(stage: Stage) -
     thread.join()
     stage.settle()
     stage.check()
+
+
+def test_a_model_file_with_a_wrong_hash_is_out_and_the_others_go_on(stage: Stage) -> None:
+    broken = stage.folder / "models" / "voltage_anomaly.onnx"
+    broken.write_bytes(broken.read_bytes() + b"\0")
+    stage.start_daemon()
+    stage.send(20)
+    stage.settle()
+    report = stage.check()
+    assert report["models"]["voltage_anomaly"]["state"] == "quarantined"
+    assert "wrong hash" in report["models"]["voltage_anomaly"]["reason"]
+    assert report["ok_by_model"].get("phase_imbalance", 0) > 0
+    assert "voltage_anomaly" not in report["ok_by_model"]
+    assert report["failed_by_model"]["voltage_anomaly"] > 0

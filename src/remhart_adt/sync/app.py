@@ -68,6 +68,7 @@ class Daemon:
         self._finished_file = False
         self._rebuild = False
         self._points_seen: dict[str, dict[str, Any]] = {}
+        self._rels_seen: dict[tuple[str, str], dict[str, Any]] = {}
         self._round_at = clock.monotonic()
 
     # --- life ---------------------------------------------------------------------------------------------------------
@@ -253,11 +254,17 @@ class Daemon:
         from remhart_adt.graph.snapshot import fetch_async
 
         live = await fetch_async(self.client)
-        # A point that vanishes while we run stays known: its readings are dead-lettered as "twin not found", its
-        # windows and alarms go on, and when the twin is made again it gets everything it has missed.
+        # A point that vanishes while we run stays known, with its relationships: its readings are dead-lettered as "twin
+        # not found", its windows and alarms go on, and when it is made again it gets everything it has missed.
         twins = {**self._points_seen, **live.twins}
+        gone = twins.keys() - live.twins.keys()
+        kept = {
+            key: rel for key, rel in self._rels_seen.items() if rel["$sourceId"] in gone or rel["$targetId"] in gone
+        }
+        relationships = {**kept, **live.relationships}
         self._points_seen = {name: twin for name, twin in twins.items() if is_point(twin)}
-        return build_site(twins.values(), live.relationships.values(), self.mapping)
+        self._rels_seen = relationships
+        return build_site(twins.values(), relationships.values(), self.mapping)
 
     async def _create(self, target: Target) -> bool:
         """Make a deleted twin or relationship again as it was loaded; policy `create`."""
