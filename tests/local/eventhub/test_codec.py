@@ -118,7 +118,8 @@ def test_encodings_are_those_of_the_standard(value: object, wire: str) -> None:
         ("c10502a10161" + "41", {"a": True}),
         ("c1020140", None),  # a map with an odd count
         ("e00602a30161" + "0162", ["a", "b"]),
-        ("f0ffffffffffffffffff40", None),  # a huge array of nothing
+        ("f0ffffffffffffffffff40", None),  # runs past the end
+        ("f00000000500ffffff40", None),  # an array of 16 million nulls in ten bytes
         ("d000000008ffffffff40404040", None),  # more elements than bytes
         ("a103ffffff", None),  # not UTF-8
         ("a301ff", None),  # not ASCII

@@ -76,6 +76,50 @@ def test_a_torn_end_is_cut_off(tmp_path: Path, cut: int) -> None:
     third.close()
 
 
+def test_zeros_at_the_end_are_cut_off(tmp_path: Path) -> None:
+    log = PartitionLog(tmp_path)
+    log.append(rows(log, b"a" * 50))
+    log.close()
+    (path,) = tmp_path.glob("*.log")
+    os.truncate(path, path.stat().st_size + 100)
+    again = PartitionLog(tmp_path)
+    assert everything(again) == [b"a" * 50]
+    again.close()
+
+
+def test_damage_in_the_last_segment_never_hides_what_stands_behind_it(tmp_path: Path) -> None:
+    log = PartitionLog(tmp_path)
+    for payload in (b"a" * 50, b"b" * 50, b"c" * 50):
+        log.append(rows(log, payload))
+    log.close()
+    (path,) = tmp_path.glob("*.log")
+    data = bytearray(path.read_bytes())
+    data[100] ^= 1  # within b
+    path.write_bytes(data)
+    with pytest.raises(LocalServerError, match="damaged record at byte 82"):
+        PartitionLog(tmp_path)
+
+
+def test_a_batch_refused_after_it_was_written_does_not_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = PartitionLog(tmp_path, fsync=True)
+    log.append(rows(log, b"a" * 50))
+
+    def broken(fd: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(OSError, match="Input/output"):
+        log.append(rows(log, b"b" * 50, b"c" * 50))
+    monkeypatch.undo()
+    log.append(rows(log, b"d" * 50))  # as long as b, so that c would follow it in the file
+    log.close()
+    again = PartitionLog(tmp_path)
+    assert everything(again) == [b"a" * 50, b"d" * 50]
+    again.close()
+
+
 def test_damage_before_the_end_is_an_error(tmp_path: Path) -> None:
     log = PartitionLog(tmp_path, segment_bytes=10)
     for payload in (b"a" * 20, b"b" * 20):

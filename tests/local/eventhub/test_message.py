@@ -51,7 +51,9 @@ def test_a_stamped_event_keeps_every_section_and_gains_the_hubs_annotations() ->
 
 def test_a_sender_cannot_forge_a_position() -> None:
     forged = b"\x00\x53\x72" + encode({Symbol("x-opt-sequence-number"): 1, Symbol("x-opt-offset"): "0"})
-    notes = properties_of(stamped(forged + DATA))["annotations"]
+    event = stamped(forged + DATA)
+    assert event.count(b"x-opt-sequence-number") == event.count(b"x-opt-offset") == 1
+    notes = properties_of(event)["annotations"]
     assert notes["x-opt-sequence-number"] == 5
     assert notes["x-opt-offset"] == "99"
 

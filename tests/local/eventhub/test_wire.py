@@ -311,6 +311,18 @@ def test_a_broken_frame_closes_only_its_own_connection(hub: HubThread, peer: Con
     authorised(good)
 
 
+def test_links_may_be_detached_after_their_session_ended_as_the_client_does(peer: Connect) -> None:
+    p = peer()
+    opened(p)
+    attach(p, 0, receive=True, source="$cbs", target="$cbs")
+    p.performative()
+    p.put(0x17, [None])
+    assert p.performative()[0] == 0x17
+    p.put(0x16, [uint(0), True])
+    p.put(0x18, [None])
+    assert p.performative()[:2] == (0x18, [None])
+
+
 def test_the_peers_idle_timeout_is_served_with_heartbeats(peer: Connect) -> None:
     p = peer()
     opened(p, idle_ms=100)

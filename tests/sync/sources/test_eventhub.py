@@ -16,7 +16,7 @@ from remhart_adt.errors import ConfigError, OwnershipLostError, SourceError
 from remhart_adt.local.eventhub import LocalEventHub, start_hub
 from remhart_adt.local.eventhub.codec import Symbol, encode
 from remhart_adt.local.eventhub.testing import CLIENT_LEFTOVERS
-from remhart_adt.sync.sources import EventHubSource
+from remhart_adt.sync.sources import EventHubSource, eventhub
 from remhart_adt.sync.stores import SqliteStore
 from remhart_adt.sync.types import Commit, RevokeReason, Source, StartAt, StartKind
 
@@ -308,6 +308,23 @@ async def test_settings_that_cannot_work_are_refused(connection: str, options: d
     store = SqliteStore(tmp_path / "c.sqlite")
     with pytest.raises(ConfigError):
         _ = EventHubSource(connection, store=store, **options).scope
+    await store.close()
+
+
+async def test_a_handler_call_that_never_ends_does_not_keep_the_partition(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(eventhub, "_FINISH_SECONDS", 0.1)
+    store = SqliteStore(tmp_path / "c.sqlite")
+    async with await start_hub(partitions=1) as hub:
+        put(hub, "a")
+        source = EventHubSource(hub.connection_string, store=store, partitions=["0"])
+        handler = Keeper(store)
+        handler.gate.clear()
+        async with running(source, handler):
+            await handler.until_called()
+    assert handler.running == 0
+    assert handler.log[-1] == ("revoked", "0", "shutdown")
     await store.close()
 
 

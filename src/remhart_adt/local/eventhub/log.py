@@ -63,6 +63,15 @@ def _scan(data: bytes) -> Iterator[tuple[int, int, int, int, int]]:
         at = start + size
 
 
+def _is_torn(tail: bytes) -> bool:
+    """Whether this can be what a write that never ended has left: a record cut short, or (after a power cut) zeros.
+
+    A record that is all there and wrong is damage: behind it may stand acknowledged events.
+    """
+    whole = len(tail) >= _RECORD.size and len(tail) >= _RECORD.size + _RECORD.unpack_from(tail)[0]
+    return not whole or not any(tail)
+
+
 class Segment:
     """A run of consecutive events: columns in memory, payloads in memory or in one file."""
 
@@ -102,7 +111,7 @@ class Segment:
             self._sizes.append(size)
             self.size = start + size
         if self.size < len(data):
-            if not last:
+            if not (last and _is_torn(data[self.size :])):
                 raise LocalServerError(f"a damaged record at byte {self.size}", where=str(self.path), remedy=_DAMAGED)
             os.ftruncate(self._fd, self.size)
 
