@@ -283,7 +283,10 @@ def read(data: Path | str) -> Iterator[LoggedEvent]:
     folders = [folder for folder in root.iterdir() if folder.is_dir() and folder.name.isdigit()]
     for folder in sorted(folders, key=lambda folder: int(folder.name)):
         for path in sorted(folder.glob("*.log")):
-            data_bytes = path.read_bytes()
+            try:
+                data_bytes = path.read_bytes()
+            except FileNotFoundError:  # the running hub's retention has just dropped it
+                continue
             for start, size, sequence, offset, enqueued_ms in _scan(data_bytes):
                 payload = data_bytes[start : start + size]
                 yield LoggedEvent(
