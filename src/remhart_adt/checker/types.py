@@ -17,7 +17,7 @@ class Case:
     """Where the evidence of one run lies.
 
     `hub_log` and `journal` are written by the stand-ins, `checkpoints` and `dead_letter` by the daemon; `ledger` is the
-    daemon's report; `scope` names the hub as the checkpoint store knows it. `sent` is the producers' own count, None when
+    daemon's report; `scope` names the hub as the checkpoint store knows it. `sent`: the producers' own count, None when
     they had to repeat a batch whose answer was lost (the hub may hold it twice). No file in `scan` may hold a secret.
     """
 
