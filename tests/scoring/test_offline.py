@@ -196,7 +196,7 @@ def test_the_measured_transformer_abstains_where_it_must(shared_data: Path, tmp_
     rows = []
     with source.open() as stream:
         for row in csv.DictReader(stream):
-            if row["quality"] == "ok":
+            if row["quality"] in ("ok", "phase_out_of_range"):
                 cells = {names.get(k, k): v for k, v in row.items()}
                 rows.append(
                     ",".join(
@@ -208,7 +208,7 @@ def test_the_measured_transformer_abstains_where_it_must(shared_data: Path, tmp_
     out = tmp_path / "o.csv"
     result = run("run", write(tmp_path / "f.csv", rows), "--points", points, "-o", out)
     assert result.exit_code == 0, result.stderr
-    table = list(csv.DictReader(out.open()))
+    table = list(csv.DictReader(io.StringIO(out.read_text())))
     assert len(table) > 4000
     for model in ("voltage_anomaly", "load_forecast", "reactive_power"):
         assert {r[f"{model}.status"] for r in table} <= {"abstained", ""}
