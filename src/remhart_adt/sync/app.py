@@ -254,8 +254,8 @@ class Daemon:
         from remhart_adt.graph.snapshot import fetch_async
 
         live = await fetch_async(self.client)
-        # A point that vanishes while we run stays known, with its relationships: its readings are dead-lettered as "twin
-        # not found", its windows and alarms go on, and when it is made again it gets everything it has missed.
+        # A point that vanishes while we run stays known, with its relationships: its readings are dead-lettered as
+        # "twin not found", its windows and alarms go on, and when it is made again it gets everything it has missed.
         twins = {**self._points_seen, **live.twins}
         gone = twins.keys() - live.twins.keys()
         kept = {

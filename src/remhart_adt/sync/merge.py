@@ -6,11 +6,11 @@ write has an outcome. A reading that is superseded here before it was written co
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from remhart_adt.sync.lanes import Carried, LaneWrite, Target, Telemetry, merge_ops, stamp_on, stamp_path
+from remhart_adt.sync.lanes import Carried, LaneWrite, Rule, Target, Telemetry, merge_ops, rule_of, stamp_on, stamp_path
 from remhart_adt.sync.ledger import Batch
 
 if TYPE_CHECKING:
@@ -63,8 +63,6 @@ class TargetState:
     document: dict[str, Any] | None = None
     etag: str = ""
     owned: dict[str, LaneWrite] = field(default_factory=dict)
-    busy: bool = False
-    queued: bool = False
     failures: int = 0
     retry_at: float = 0.0
     missing_until: float = 0.0
@@ -89,23 +87,45 @@ class TargetState:
 
 
 class PendingWrites:
-    """All targets with something to write."""
+    """All targets with something to write.
+
+    The service counts a twin and its relationships together and takes their writes one after the other, so at most one
+    of them is under way: a busbar with two hundred feeders must not keep every worker waiting for its turn.
+    """
 
     def __init__(self) -> None:
         self.targets: dict[Target, TargetState] = {}
         self.dirty: dict[Target, TargetState] = {}
+        self._by_twin: dict[str, dict[Target, TargetState]] = {}
+        self._busy: set[str] = set()
 
     def offer(self, write: LaneWrite, batch: Batch | None) -> None:
-        """Take a lane write in. `batch` waits until it has an outcome."""
+        """Take a lane write in. `batch` waits until it has an outcome; for lanes of set functions it need not, since
+        they are said again after every start."""
         state = self.targets.get(write.target)
         if state is None:
             state = self.targets[write.target] = TargetState(write.target)
-        if batch is not None:
+        if batch is not None and rule_of(write.lane) is not Rule.SET:
             batch.hold()
             state.claims.append(batch)
         fresh = [write.carried.fresh_us] if write.carried is not None and len(write.carried.fresh_us) else []
         state.lane(PendingLane(write, batch if write.carried is not None else None, fresh))
-        self.dirty[write.target] = state
+        self.mark(state)
+
+    def mark(self, state: TargetState) -> None:
+        """There is something to write to this target."""
+        if state.target not in self.dirty:
+            self.dirty[state.target] = state
+            self._by_twin.setdefault(state.target.twin, {})[state.target] = state
+
+    def clean(self, state: TargetState) -> None:
+        """Nothing is left to write to this target."""
+        self.dirty.pop(state.target, None)
+        mine = self._by_twin.get(state.target.twin)
+        if mine is not None:
+            mine.pop(state.target, None)
+            if not mine:
+                del self._by_twin[state.target.twin]
 
     def look_again(self, documents: Mapping[Target, Mapping[str, Any]]) -> int:
         """Compare the graph as loaded anew with what we have written: a target without the stamp of a lane of ours was
@@ -113,16 +133,30 @@ class PendingWrites:
         found = 0
         for target, state in self.targets.items():
             document = documents.get(target)
-            if document is None or state.busy:
+            if document is None or target.twin in self._busy:
                 continue
             if any(stamp_path(lane) and stamp_on(lane, document) is None for lane in state.owned):
                 state.document = None
-                self.dirty[target] = state
+                self.mark(state)
                 found += 1
         return found
 
-    def due(self, now: float) -> Iterator[TargetState]:
-        """Targets that may be written now."""
-        for state in self.dirty.values():
-            if not state.queued and not state.busy and state.retry_at <= now:
-                yield state
+    def due(self, now: float) -> list[TargetState]:
+        """One target of every twin that is free and has something to write now; they count as under way."""
+        found = [self._first(mine, now, None) for twin, mine in self._by_twin.items() if twin not in self._busy]
+        chosen = [state for state in found if state is not None]
+        self._busy.update(state.target.twin for state in chosen)
+        return chosen
+
+    def next_of(self, state: TargetState, now: float) -> TargetState | None:
+        """This target's write is over: another one of the same twin, or None and the twin is free again."""
+        other = self._first(self._by_twin.get(state.target.twin, {}), now, state)
+        if other is None:
+            self._busy.discard(state.target.twin)
+        return other
+
+    @staticmethod
+    def _first(mine: Mapping[Target, TargetState], now: float, but: TargetState | None) -> TargetState | None:
+        """The twin itself before its relationships, those in the order in which they came."""
+        ready = [state for state in mine.values() if state is not but and state.retry_at <= now]
+        return min(ready, key=lambda state: bool(state.target.relationship), default=None)

@@ -133,9 +133,8 @@ class Writer:
     def flush(self) -> int:
         """Queue every target that may be written now; how many."""
         now = self._clock.monotonic()
-        due = list(self._pending.due(now))
+        due = self._pending.due(now)
         for state in due:
-            state.queued = True
             self._queue.put_nowait(state)
         return len(due)
 
@@ -156,15 +155,17 @@ class Writer:
 
     async def _work(self) -> None:
         while True:
-            state = await self._queue.get()
-            state.queued = False
+            state: TargetState | None = await self._queue.get()
             try:
-                await self._write(state)
+                while state is not None:
+                    await self._write(state)
+                    # What the same twin has besides; this target itself waits for the next flush, to collect more.
+                    state = self._pending.next_of(state, self._clock.monotonic())
             except asyncio.CancelledError:
                 raise
             except BaseException as error:
                 self.fault = error  # a defect, or a dead letter that cannot be stored: the daemon must not go on
-                _LOG.error("writing %s failed: %s", state.target, error, exc_info=True)
+                _LOG.error("writing failed: %s", error, exc_info=True)
                 return
 
     # --- one target ---------------------------------------------------------------------------------------------------
@@ -173,7 +174,6 @@ class Writer:
         lanes, state.pending = state.pending, {}
         claims, state.claims = state.claims, []
         unsent, state.unsent = state.unsent, []
-        state.busy = True
         try:
             await self._attempts(state, lanes, unsent)
         except asyncio.CancelledError:
@@ -195,11 +195,9 @@ class Writer:
             self.blocked = None
             self.last_success = self._clock.monotonic()
             if not state.pending and not state.unsent:
-                self._pending.dirty.pop(state.target, None)
+                self._pending.clean(state)
             for batch in claims:
                 batch.release()
-        finally:
-            state.busy = False
 
     def _keep(
         self,
