@@ -33,9 +33,9 @@ def rows_of(recipe: Recipe, samples: Samples) -> tuple[Samples, NDArray[np.float
 
 
 def publish(
-    recipe: Recipe, function: ModelFunction, facts: dict[str, Any], data: Data, folder: Path, golden: Path, quick: bool
-) -> dict[str, Any]:
-    """Write the model file and its golden vectors; the manifest entry, metrics still empty."""
+    recipe: Recipe, function: ModelFunction, facts: dict[str, Any], data: Data, quick: bool
+) -> tuple[dict[str, Any], bytes, dict[str, NDArray[Any]]]:
+    """The manifest entry (metrics still empty), the model file, and golden vectors of the trainer's own arithmetic."""
     samples = {"points": data.calibrate, "heat": data.heat_calibrate, "feeder": data.feeder_calibrate}[recipe.source]
     _, x = rows_of(recipe, samples)
     rng = np.random.default_rng(11)
@@ -43,11 +43,9 @@ def publish(
     model = export(function, recipe.inputs, f"{recipe.id} {_VERSION}")
     blob = model.SerializeToString(deterministic=True)
     onnx.checker.check_model(onnx.load_from_string(blob), full_check=True)
-    (folder / f"{recipe.id}.onnx").write_bytes(blob)
-    golden.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(golden / f"golden_{recipe.id}.npz", features=x, **evaluate(function, recipe.inputs, x))
+    vectors = {"features": x, **evaluate(function, recipe.inputs, x)}
     name = MODEL_BY_ID[recipe.id]
-    return {
+    entry = {
         "id": recipe.id,
         "module": name.module,
         "version": _VERSION,
@@ -70,6 +68,7 @@ def publish(
         "metrics": {},
         "limits": list(recipe.limits),
     }
+    return entry, blob, vectors
 
 
 def read_manifest_rows(folder: Path) -> dict[str, dict[str, Any]]:

@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -41,10 +42,17 @@ def main() -> int:
     chosen = plans(options.quick)
     data = cached(options.cache, lambda: learning_data(chosen, options.quick, options.workers))
     rows = read_manifest_rows(out)
+    made: dict[str, tuple[bytes, dict[str, Any]]] = {}
     for name in options.only or RECIPES:
         function, facts = RECIPES[name].learn(data)
-        rows[name] = publish(RECIPES[name], function, facts, data, out, golden, options.quick)
+        rows[name], *rest = publish(RECIPES[name], function, facts, data, options.quick)
+        made[name] = (rest[0], rest[1])
         print(f"{name}: trained, {time.monotonic() - started:.0f} s {facts}", file=sys.stderr, flush=True)
+    # All at once, so that nobody meets new files beside an old manifest for longer than this takes.
+    golden.mkdir(parents=True, exist_ok=True)
+    for name, (blob, vectors) in made.items():
+        (out / f"{name}.onnx").write_bytes(blob)
+        np.savez_compressed(golden / f"golden_{name}.npz", **vectors)
     write_manifest(out, rows)
     if options.full:
         print("Run scripts/evaluate next: it judges the models and writes their cards.", file=sys.stderr)
