@@ -145,3 +145,41 @@ async def test_a_damaged_ledger_is_reported(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="ledger is damaged"):
         await store.load("0")
     await store.close()
+
+
+CLAIMER = """
+import asyncio, sys
+from remhart_adt.sync.stores import SqliteStore
+async def main():
+    store = SqliteStore(sys.argv[1])
+    await store.claim_ownership([dict(fully_qualified_namespace="ns", eventhub_name="hub", consumer_group="g",
+                                      partition_id="0", owner_id="one", last_modified_time=0.0)])
+    print("claimed", flush=True)
+    await asyncio.sleep(60)
+asyncio.run(main())
+"""
+
+
+@pytest.mark.process
+async def test_a_killed_owner_is_gone_at_once_and_a_living_one_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite"
+    other = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", CLAIMER, str(path), stdout=asyncio.subprocess.PIPE
+    )
+    assert other.stdout is not None
+    assert await other.stdout.readline() == b"claimed\n"
+    store = SqliteStore(path)
+
+    async def owner() -> str:
+        (row,) = await store.list_ownership("ns", "hub", "g")
+        return str(row["owner_id"])
+
+    assert await owner() == "one"
+    other.kill()
+    await other.wait()
+
+    assert await owner() == ""
+    (row,) = await store.list_ownership("ns", "hub", "g")
+    (won,) = await store.claim_ownership([{**row, "owner_id": "two"}])
+    assert won["owner_id"] == await owner() == "two"
+    await store.close()

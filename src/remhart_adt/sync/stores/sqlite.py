@@ -19,6 +19,7 @@ from typing import Any, Final, TypeVar
 
 from remhart_adt.clock import SYSTEM, Clock
 from remhart_adt.errors import CheckpointError
+from remhart_adt.sync.stores.alive import Alive
 from remhart_adt.sync.stores.steps import bound, check_owner, check_step, rebind
 from remhart_adt.sync.types import Commit, CommitRecord, Resume, Scope
 
@@ -57,6 +58,7 @@ class SqliteStore:
         self._clock = clock
         self._scope: Scope | None = None
         self._owners: dict[str, str] = {}
+        self._alive = Alive(self.path)
         self._db: sqlite3.Connection | None = None
         self._closed = False
         # One thread for all calls: SQLite work never blocks the event loop, and steps keep their order.
@@ -185,7 +187,13 @@ class SqliteStore:
         def work(db: sqlite3.Connection) -> list[dict[str, Any]]:
             rows = db.execute(f"SELECT partition, owner, etag, modified FROM ownership WHERE {_SCOPE}", scope.key())
             return [
-                _named(scope, partition, owner_id=owner, etag=etag, last_modified_time=modified)
+                _named(
+                    scope,
+                    partition,
+                    owner_id="" if owner and self._alive.is_dead(owner) else owner,  # as if it had released it
+                    etag=etag,
+                    last_modified_time=modified,
+                )
                 for partition, owner, etag, modified in rows
             ]
 
@@ -197,6 +205,8 @@ class SqliteStore:
         wanted = list(ownership_list)
 
         def work(db: sqlite3.Connection) -> list[dict[str, Any]]:
+            for owner in {item["owner_id"] for item in wanted if item["owner_id"]}:
+                self._alive.hold(owner)
             with _transaction(db):
                 return [won for item in wanted if (won := self._claim(db, item)) is not None]
 
@@ -245,6 +255,7 @@ class SqliteStore:
         """Close the file; twice is harmless."""
 
         def work() -> None:
+            self._alive.close()
             if self._db is not None:
                 self._db.close()
                 self._db = None
