@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from training.plans import Plans
+from training.plans import LEARN_FEEDERS, Plans
 from training.quiet import stream
 from training.recipe import Data
 from training.recipes import RECIPES
@@ -36,6 +36,11 @@ def _world_samples(plan: WorldPlan) -> dict[str, Any]:
         "feeder": feeder_rows(world, 7, plan.seed + 2),
         "heat": overload_rows(world, plan.seed + 3),
     }
+
+
+def _skewed_samples(plan: WorldPlan) -> dict[str, Any]:
+    np.seterr(all="ignore")
+    return {"points": point_rows(build(plan), 0.1, plan.seed)}
 
 
 def _quiet_stream(plan: WorldPlan) -> Any:
@@ -69,16 +74,29 @@ def learning_data(plans: Plans, quick: bool, workers: int) -> Data:
     learn = run_all(_world_samples, plans.learn, workers, "learn")
     calibrate = run_all(_world_samples, plans.calibrate, workers, "calibrate")
     quiet = run_all(_quiet_stream, plans.calibrate_quiet, workers, "quiet")
+    skewed = run_all(_skewed_samples, plans.skewed, workers, "skewed")
+    for worlds, of in ((learn, plans.learn), (calibrate, plans.calibrate), (skewed, plans.skewed)):
+        for world, plan in zip(worlds, of, strict=True):
+            for samples in world.values():
+                samples.y["feeder"] = np.full(len(samples), LEARN_FEEDERS.index(plan.feeder), float)
     both = {name: (join([w[name] for w in learn]), join([w[name] for w in calibrate])) for name in learn[0]}
-    return Data(*both["points"], *both["heat"], *both["feeder"], quiet=quiet, quick=quick)
+    # The last third of the skewed worlds calibrates.
+    every = [w["points"] for w in skewed]
+    third = [k % 3 == 2 if len(every) % 3 == 0 else k % 2 == 1 for k in range(len(every))]
+    uneven = [join([s for s, last in zip(every, third, strict=True) if last is want]) for want in (False, True)]
+    unbalance = [join([both["points"][k], uneven[k]]) for k in (0, 1)]
+    return Data(*both["points"], *both["heat"], *both["feeder"], *unbalance, quiet=quiet, quick=quick)
 
 
 def test_sets(plans: Plans, workers: int) -> tuple[TestSets, list[Any]]:
     """Samples by test set and kind, and fault-free streams of every feeder."""
     both = run_all(_world_samples, plans.test, workers, "test")
-    known = len(plans.test_time)
-    sets = {
-        name: {kind: join([w[kind] for w in part]) for kind in both[0]}
-        for name, part in (("unseen weeks", both[:known]), ("unseen feeder", both[known:]))
-    }
+    uneven = run_all(_skewed_samples, plans.test_skewed_time + plans.test_skewed_feeder, workers, "test skewed")
+    known, skewed = len(plans.test_time), len(plans.test_skewed_time)
+    sets = {}
+    for name, part, more in (
+        ("unseen weeks", both[:known], uneven[:skewed]), ("unseen feeder", both[known:], uneven[skewed:])
+    ):  # fmt: skip
+        kinds = {kind: join([w[kind] for w in part]) for kind in both[0]}
+        sets[name] = {**kinds, "unbalance": join([kinds["points"], *(w["points"] for w in more)])}
     return sets, run_all(_quiet_stream, plans.test_quiet, workers, "test quiet")

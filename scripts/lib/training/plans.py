@@ -12,11 +12,12 @@ __all__ = ["LEARN_FEEDERS", "SEED", "TEST_FEEDER", "Plans", "plans"]
 SEED = 20260101
 LEARN_FEEDERS = ("suburb", "village", "arcade", "workshop")
 TEST_FEEDER = "terrace"
+_SKEWS = ((4.0, 0.2, 0.2), (6.0, 0.2, 0.2), (8.0, 8.0, 0.2))
 
 
 @dataclass(frozen=True)
 class Plans:
-    """Worlds by use; `quiet` ones have no faults, for false alarms."""
+    """Worlds by use; `quiet` ones have no faults, for false alarms; `skewed` ones load their phases very unevenly."""
 
     learn: tuple[WorldPlan, ...]
     calibrate: tuple[WorldPlan, ...]
@@ -24,6 +25,9 @@ class Plans:
     test_time: tuple[WorldPlan, ...]
     test_feeder: tuple[WorldPlan, ...]
     test_quiet: tuple[WorldPlan, ...]
+    skewed: tuple[WorldPlan, ...]
+    test_skewed_time: tuple[WorldPlan, ...]
+    test_skewed_feeder: tuple[WorldPlan, ...]
 
     @property
     def test(self) -> tuple[WorldPlan, ...]:
@@ -52,7 +56,21 @@ def plans(quick: bool) -> Plans:
             steps=2 * steps if quiet else steps,
         )
 
+    def skewed(feeder: str, number: int, date: tuple[int, int, int], turn: int) -> WorldPlan:
+        factors = _SKEWS[turn % len(_SKEWS)]
+        turned = tuple(factors[(k + turn) % 3] for k in range(3))
+        return WorldPlan(
+            feeder, SEED + number, _us(*date), 1.0 if quick else 2.0, skew=(turned[0], turned[1], turned[2])
+        )
+
     return Plans(
+        skewed=tuple(
+            skewed(f, 700 + 10 * k + j, (2025, 3, 17), k + j)
+            for k, f in enumerate(learn)
+            for j in range(2 if quick else 3)
+        ),
+        test_skewed_time=tuple(skewed(f, 800 + k, (2025, 11, 3), k + 1) for k, f in enumerate(learn)),
+        test_skewed_feeder=tuple(skewed(TEST_FEEDER, 850 + j, (2025, 11, 3), j) for j in range(2 if quick else 3)),
         learn=tuple(world(f, 100 + 10 * k + j, date) for k, f in enumerate(learn) for j, date in enumerate(months)),
         calibrate=tuple(world(f, 200 + k, (2025, 9, 8)) for k, f in enumerate(learn)),
         calibrate_quiet=tuple(

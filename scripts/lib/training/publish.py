@@ -36,7 +36,12 @@ def publish(
     recipe: Recipe, function: ModelFunction, facts: dict[str, Any], data: Data, quick: bool
 ) -> tuple[dict[str, Any], bytes, dict[str, NDArray[Any]]]:
     """The manifest entry (metrics still empty), the model file, and golden vectors of the trainer's own arithmetic."""
-    samples = {"points": data.calibrate, "heat": data.heat_calibrate, "feeder": data.feeder_calibrate}[recipe.source]
+    samples = {
+        "points": data.calibrate,
+        "heat": data.heat_calibrate,
+        "feeder": data.feeder_calibrate,
+        "unbalance": data.unbalance_calibrate,
+    }[recipe.source]
     _, x = rows_of(recipe, samples)
     rng = np.random.default_rng(11)
     x = x[rng.choice(len(x), min(GOLDEN_ROWS, len(x)), replace=False)]

@@ -28,6 +28,8 @@ class Data:
     heat_calibrate: Samples
     feeder: Samples
     feeder_calibrate: Samples
+    unbalance: Samples
+    unbalance_calibrate: Samples
     quiet: Sequence[Any] = ()
     quick: bool = False
 
@@ -73,7 +75,7 @@ class Recipe(Protocol):
     outputs: tuple[dict[str, Any], ...]
     needs: ClassVar[dict[str, Any]]
     limits: tuple[str, ...]
-    source: str  # which samples it is judged on: points, heat or feeder
+    source: str  # which samples it is judged on: points, unbalance, heat or feeder
 
     def learn(self, data: Data) -> tuple[ModelFunction, dict[str, Any]]:
         """The function, and facts of training that the card states."""

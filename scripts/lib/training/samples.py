@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -31,7 +31,7 @@ class Samples:
     """`x` features (n, all), `y` what was true (n,) by name, `block` (n,) the world-day a row belongs to."""
 
     x: NDArray[np.float32]
-    y: Mapping[str, NDArray[np.float64]]
+    y: dict[str, NDArray[np.float64]]
     block: NDArray[np.int64]
 
     def take(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> Samples:

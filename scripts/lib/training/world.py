@@ -34,7 +34,8 @@ _A: Final = np.exp(2j * np.pi / 3)
 
 @dataclass(frozen=True)
 class WorldPlan:
-    """What to simulate: `bursts` are stretches of one-second readings, `faults` the number of faults to inject."""
+    """What to simulate: `bursts` are stretches of one-second readings, `faults` the number of faults to inject, `skew`
+    factors on the loads of each phase (a badly divided network)."""
 
     feeder: str
     seed: int
@@ -44,6 +45,7 @@ class WorldPlan:
     burst_s: int = 150
     faults: int = 0
     steps: int = 0
+    skew: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
 
 @dataclass
@@ -112,6 +114,7 @@ def build(plan: WorldPlan) -> World:
     kvar = scenery.kvar[lower] * (1 - part) + scenery.kvar[lower + 1] * part
     pu = scenery.source_pu[lower] * (1 - part[:, 0]) + scenery.source_pu[lower + 1] * part[:, 0]
     factor, offset = _fast(feeder.n_loads, time_us, rng)
+    factor = factor * np.asarray(plan.skew)[feeder.load_phase]
     kw, kvar, pu = kw * factor, kvar * factor, pu + offset
     ambient = scenery.air.temperature[lower]
     faults = draw_faults(plan.faults, feeder, time_us, rng)

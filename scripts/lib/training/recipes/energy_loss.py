@@ -67,14 +67,15 @@ class EnergyLoss:
         # Least absolute-relative error: every row counts by the inverse of its own loss.
         weight = 1 / np.maximum(share, 0.003)
         a = np.concatenate([terms, np.ones((len(terms), 1))], axis=1) * weight[:, None]
-        scale = np.sqrt((a * a).mean(0))
-        b = share * weight
-        gram = (a / scale).T @ (a / scale) + _RIDGE * len(a) * np.eye(a.shape[1])
-        w = np.linalg.solve(gram, (a / scale).T @ b) / scale
-        calibrate = data.feeder_calibrate.take(self.choose(data.feeder_calibrate))
-        predicted = self._share(Inputs(self.inputs, calibrate.x), w).a[:, 0]
-        true = calibrate.y["loss_w"] / calibrate.x[:, _AT["infeed_w"]]
-        width = float(np.quantile(np.abs(predicted - true) / predicted, 0.9))
+        w = _ridge(a, share * weight)
+        # The interval has to hold on a feeder that was not learned from: each one is left out in turn.
+        widths = []
+        for out in np.unique(learn.y["feeder"]):
+            own = learn.y["feeder"] == out
+            other = _ridge(a[~own], (share * weight)[~own])
+            predicted = self._share(Inputs(self.inputs, learn.x[own]), other).a[:, 0]
+            widths.append(float(np.quantile(np.abs(predicted - share[own]) / predicted, 0.9)))
+        width = min(0.9, float(np.mean(widths)))
         load = learn.x[:, _AT["head_load"]]
         named = learn.x[:, _AT["no_load_share"]] + learn.x[:, _AT["load_loss_share"]]
         rule = float((load * (share - named)).sum() / (load * load).sum())
@@ -114,3 +115,10 @@ class EnergyLoss:
         return Judged([metric], facts)
 
     rule: float = 0.0
+
+
+def _ridge(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Coefficients of the columns of `a`, penalised in units of their own size."""
+    scale = np.sqrt((a * a).mean(0))
+    gram = (a / scale).T @ (a / scale) + _RIDGE * len(a) * np.eye(a.shape[1])
+    return np.asarray(np.linalg.solve(gram, (a / scale).T @ b) / scale)

@@ -56,6 +56,7 @@ class VoltageAnomaly:
     }  # fmt: skip
     limits = (
         "Needs two hours of history with V, P and Q; better after a day.",
+        "A stuck sensor is found only once it is 1.5 % off: coarse meters repeat values in normal operation, too.",
         "Swapped phases are found only when their voltages differ visibly; drift only beyond normal voltage variation.",
         "The published design names an isolation forest; this one is a physical residual with supervised trees.",
         "Faults are simulated; no measured fault recordings were available.",
