@@ -66,11 +66,19 @@ class _Figures:
     live_readings: int = 0
     latency_before: dict[str, int] = field(default_factory=dict)
 
-    def to_json(self, history: int, ledger: Mapping[str, Any]) -> dict[str, Any]:
-        after = ledger["latency_histogram_ms"]
+    def live(self, report: Mapping[str, Any]) -> dict[str, Any]:
+        """The delays and the rate since the live part began, from the daemon's numbers for its whole life."""
+        after = report.get("latency_histogram_ms", {})
         return {
             "latency_p50_ms": percentile_between(self.latency_before, after, 0.50),
             "latency_p99_ms": percentile_between(self.latency_before, after, 0.99),
+            "readings_per_s": report.get("readings_per_s_recent"),
+        }
+
+    def to_json(self, history: int, ledger: Mapping[str, Any]) -> dict[str, Any]:
+        """For the report of the run."""
+        return {
+            **self.live(ledger),
             "history_readings": history,
             "history_readings_per_s": round(history / self.history_s, 1) if self.history_s else None,
             "readings_per_s": round(self.live_readings / self.live_s, 1) if self.live_s else None,
@@ -220,6 +228,7 @@ class Demo:
     async def _show(self, scenario: Scenario, tick: Tick, begun: float) -> None:
         graph = await asyncio.to_thread(live_graph, self.stage.endpoint)
         report = await self.daemon_report()
+        report |= self.figures.live(report)
         points = _sorted(graph, DTMI_POINT)
         self.shares.look(points)
         components = graph.of_model(DTMI_COMPONENT)
