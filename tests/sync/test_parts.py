@@ -23,7 +23,7 @@ from remhart_adt.sync.deadletter import DeadLetters, body_of, read_rows
 from remhart_adt.sync.decode import Dead
 from remhart_adt.sync.lanes import SERVICE, Target
 from remhart_adt.sync.ledger import Batch, PartitionLedger, summarise
-from remhart_adt.sync.replay import replay_file
+from remhart_adt.sync.resend import replay_file
 from remhart_adt.sync.service import Service
 from remhart_adt.sync.types import RevokeReason
 from remhart_adt.sync.watchdog import Advice, Watchdog

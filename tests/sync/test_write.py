@@ -43,7 +43,7 @@ class Bench:
         stamp = T0 + t
         carried = Carried(batch.sequence, 0, stamp, np.array([stamp]))
         values = {"/" + key.replace("__", "/"): value for key, value in ops.items()}
-        write = LaneWrite(P, READING, stamp, {**values, "/lastReadingAt": format_us(stamp)}, carried)
+        write = LaneWrite(P, READING, stamp, {"/lastReadingAt": format_us(stamp), **values}, carried)
         self.pending.offer(write, batch)
         batch.release()
 
@@ -112,6 +112,7 @@ async def test_a_refused_path_is_isolated_and_the_rest_applied(bench: Bench) -> 
     assert "/c" in bench.buried[0].message
     # The stamp went last, in a patch of its own.
     assert list(bench.adt.patches[-1][1]) == ["/lastReadingAt"]
+    assert all("/lastReadingAt" not in ops for _, ops in bench.adt.patches[:-1])
     before = len(bench.adt.patches)
     bench.reading(2, bench.batch(), a=2, c=2)
     await bench.flush()

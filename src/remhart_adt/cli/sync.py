@@ -105,7 +105,7 @@ def replay_command(
     """Send dead letters through the event hub again, after what was wrong has been put right."""
     import asyncio
 
-    from remhart_adt.sync.replay import replay_file
+    from remhart_adt.sync.resend import replay_file
 
     sent = asyncio.run(replay_file(file, config, connection_string, causes=cause, dry_run=dry_run))
     note(f"{sent} dead letters {'would be' if dry_run else 'were'} sent again")
