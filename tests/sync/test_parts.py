@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +209,25 @@ async def test_what_follows_from_switches_is_written_by_the_next_life(tmp_path: 
         await asyncio.sleep(0.01)
     await second.end()
     assert [adt.documents[Target(name)]["energized"] for name in ("b1", "line1", "b2", "line2")] == [True] + [False] * 3
+
+
+async def test_an_unusable_snapshot_starts_cold_but_keeps_the_active_alarms(tmp_path: Path) -> None:
+    twins, rels = small_graph()
+    documents = {Target(t["$dtId"]): t for t in twins}
+    adt, store = MemoryAdt(documents), MemoryStore()
+    log = {"0": stream([reading("mp-1", 0), reading("mp-1", 1, (180.0, 230.0, 230.0))])}
+    first = Life(adt, store, tmp_path)
+    await first.live(log)
+    await first.end()
+    assert adt.documents[Target("mp-1")]["activeAlarmCount"] == 1
+    store.rows["0"] = replace(store.rows["0"], snapshot=b"of another version")
+    second = Life(adt, store, tmp_path)
+    await second.live({"0": [*log["0"], event(2, reading("mp-1", 2))]})
+    await second.end()
+    twin = adt.documents[Target("mp-1")]
+    assert twin["activeAlarmCount"] == 0
+    assert twin["alarms"]["voltageSag"]["clearedAt"] > twin["alarms"]["voltageSag"]["raisedAt"]
+    del rels
 
 
 async def test_back_pressure_holds_the_source_until_there_is_room(tmp_path: Path) -> None:

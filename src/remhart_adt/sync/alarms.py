@@ -80,6 +80,21 @@ class Machine:
         """Alarms raised and not cleared."""
         return sum("clearedAt" not in entry for entry in self.entries.values())
 
+    @classmethod
+    def of_twin(cls, alarms: Mapping[str, Any]) -> Machine:
+        """From the alarms that stand on a twin."""
+        machine = cls()
+        for kind, entry in alarms.items():
+            if kind not in RULES or not isinstance(entry, Mapping):
+                continue
+            machine.entries[kind] = dict(entry)
+            if "clearedAt" not in entry:
+                if RULES[kind].group == "voltage":
+                    machine.voltage = kind
+                else:
+                    machine.active[kind] = True
+        return machine
+
     def dump(self) -> list[Any]:
         """For a snapshot."""
         return [self.last_us, self.voltage, self.onset_us, self.counts, list(self.active), self.entries]

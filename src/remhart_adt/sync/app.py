@@ -139,6 +139,8 @@ class Daemon:
             translate=self.mapping.translate if from_hub and self.mapping is not None else None,
             on_heard=self.service.heard,
         )
+        if config.source.file is not None:
+            self.streams.finish_seconds = float("inf")
         self.writer = Writer(
             self.hot,
             self.pending,

@@ -137,7 +137,7 @@ class Decoder:
             if large and _size(body) > READING_BYTES:
                 dead.append(Dead(*where, DeadCause.TOO_LARGE, f"one reading may have {READING_BYTES} bytes"))
                 continue
-            if self._translate is not None:
+            if self._translate is not None and "componentId" not in body:
                 try:
                     body = self._translate(body)
                 except ReadingError as error:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -346,6 +346,13 @@ class Processor:
             }
         )
         return _MAGIC + struct.pack("<I", len(head)) + head + self.windows.snapshot()
+
+    def adopt_alarms(self) -> None:
+        """Take the active alarms of the twins as loaded for this partition's own; for a start whose past is lost."""
+        for target, document in self._site.documents.items():
+            alarms = document.get("alarms")
+            if target.twin in self._site.points and not target.relationship and isinstance(alarms, Mapping):
+                self._book.machines[target.twin] = Machine.of_twin(alarms)
 
     def restore(self, data: bytes) -> None:
         """Take a state over. Raises CheckpointError when the bytes are damaged or of another version."""

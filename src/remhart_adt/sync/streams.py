@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from remhart_adt import log
 from remhart_adt.clock import Clock
-from remhart_adt.errors import OwnershipLostError
+from remhart_adt.errors import CheckpointError, OwnershipLostError
 from remhart_adt.observe.metrics import Rate
 from remhart_adt.sync.config import LimitSettings
 from remhart_adt.sync.deadletter import DeadLetters
@@ -55,6 +55,11 @@ class Stream:
     feeding: asyncio.Lock = field(default_factory=asyncio.Lock)
     gone: bool = False
 
+    @property
+    def finished(self) -> bool:
+        """Whether everything that was taken is committed."""
+        return not self.queue and self.ledger.unfinished == 0 and self.ledger.committed == self.ledger.sequence
+
 
 class Streams:
     """The handler that a source delivers to (`PartitionHandler`)."""
@@ -89,6 +94,7 @@ class Streams:
         self.past: dict[str, dict[str, int]] = {}
         self.redelivered = 0
         self.closing = False
+        self.finish_seconds = limits.drain_seconds
         self.paused = False
         self.waiting = 0
         self.wake = asyncio.Event()
@@ -114,7 +120,13 @@ class Streams:
         def make() -> Processor:
             processor = Processor(partition, self._site, self._engine, self.grid, translate=self._translate)
             if snapshot is not None:
-                processor.restore(snapshot)
+                try:
+                    processor.restore(snapshot)
+                except CheckpointError as error:
+                    _LOG.error("%s; the windows start empty", error)
+                    return self._cold(partition)
+            elif resume.checkpoint_sequence >= 0:
+                return self._cold(partition)
             return processor
 
         processor = await self.compute(make)
@@ -129,6 +141,12 @@ class Streams:
         self.past.pop(partition, None)
         if stream.seen >= stream.warm_until:
             await self.restate()
+
+    def _cold(self, partition: str) -> Processor:
+        """A processor for a partition whose past is lost: of the alarms, what the twins still say is active goes on."""
+        processor = Processor(partition, self._site, self._engine, self.grid, translate=self._translate)
+        processor.adopt_alarms()
+        return processor
 
     async def on_events(self, partition: str, events: Sequence[RawEvent]) -> None:
         """See PartitionHandler: queue them, and wait while too much is unfinished."""
@@ -149,10 +167,17 @@ class Streams:
                 self.waiting -= 1
 
     async def on_revoked(self, partition: str, reason: RevokeReason) -> None:
-        """See PartitionHandler. After SHUTDOWN everything that could be finished was; otherwise the rest is dropped."""
-        stream = self.streams.pop(partition, None)
+        """See PartitionHandler. What was taken is finished first, at most `finish_seconds` (the end of a file waits as
+        long as it takes); after the loss of ownership it is dropped."""
+        stream = self.streams.get(partition)
         if stream is None:
             return
+        if reason is RevokeReason.SHUTDOWN:
+            end = self._clock.monotonic() + self.finish_seconds
+            while not self.closing and not stream.finished and self._clock.monotonic() < end:
+                self.wake.set()
+                await asyncio.sleep(_ROOM_SECONDS)
+        self.streams.pop(partition, None)
         stream.gone = True
         async with stream.feeding:
             pass  # a batch under way ends first; it sees that the stream is gone
