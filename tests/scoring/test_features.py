@@ -88,8 +88,11 @@ def test_a_missing_channel_makes_only_its_own_features_missing() -> None:
 def test_line_voltage_zero_beside_live_phases_is_not_recorded() -> None:
     info = PointInfo("x", 240.0, 50.0, 200.0)
     cells = values(info, minutes(5))
-    cells[:, C["v_ab"] : C["v_ca"] + 1] = 0.0
-    assert np.isnan(row(info, cells)["vuf_line"])
+    cells[:, C["v_ab"]] = 0.0
+    got = row(info, cells)
+    assert np.isnan(got["v_ab"])
+    assert np.isnan(got["vuf_line"])
+    assert got["v_bc"] == pytest.approx(1.0, abs=0.05)
 
 
 @pytest.mark.parametrize(("u", "expected"), [((400, 400, 400), 0.0), ((69.0, 328.0, 393.0), 91.0)])
@@ -164,6 +167,18 @@ def test_dead_bus_reverse_power_and_leading_power_factor_are_finite_or_missing()
     reverse = row(info, cells, times)
     assert reverse["pf_total"] == pytest.approx(-0.96, abs=0.01)
     assert reverse["q_total"] < 0
+
+
+def test_a_gap_longer_than_the_ring_leaves_no_stale_quarter_hours() -> None:
+    info = PointInfo("x", 230.0, 50.0, 63.0)
+    quarter = 900_000_000
+    times = np.concatenate([minutes(140, every_us=quarter), minutes(1, START_US + 340 * quarter, quarter)])
+    cells = values(info, times)
+    assert row(info, cells[:140], times[:140])["v_lag1_a"] == pytest.approx(1.01, abs=0.03)
+    after = row(info, cells, times)
+    assert np.isnan(after["v_lag1_a"])
+    assert np.isnan(after["source_e_a"])
+    assert after["slots_line"] == 0
 
 
 def test_calendar_is_local() -> None:

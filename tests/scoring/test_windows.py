@@ -44,6 +44,19 @@ def test_any_cut_of_a_stream_gives_the_same_bits(seed: int, cuts: list[int]) -> 
     assert one.snapshot() == many.snapshot()
 
 
+def test_long_gaps_inside_one_batch_do_not_overwrite_what_earlier_readings_of_it_need() -> None:
+    info = INFOS[1]
+    steady = minutes(130, every_us=900_000_000)
+    jumps = steady[-1] + 36_000_000_000 * np.arange(1, 25, dtype=np.int64)
+    times = np.concatenate([steady, jumps])
+    whole = batch([info.point_id], np.zeros(len(times)), times, values(info, times))
+    engine = Engine([])
+    one, many = Windows([info]), Windows([info])
+    expected = engine.prepare(one, whole).features
+    got = [engine.prepare(many, take(whole, np.array([k]))).features for k in range(len(times))]
+    assert expected.tobytes() == np.concatenate(got).tobytes()
+
+
 def test_late_and_duplicate_readings_are_not_accepted() -> None:
     info = INFOS[1]
     times = np.array([10, 20, 15, 20, 30, 5, 31]) * 1_000_000 + START_US

@@ -1,0 +1,101 @@
+"""The training library: exported graphs mean what the reference means, test worlds stay unseen, cards are fresh.
+
+Needs the train extra; without it these tests are skipped and say so.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+xgb = pytest.importorskip("xgboost", reason="the train extra is not installed")
+pytest.importorskip("spox", reason="the train extra is not installed")
+pytest.importorskip("dss", reason="the simulate extra is not installed")
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts" / "lib"))
+
+from training import cards, expr, plans, world  # noqa: E402
+from training.publish import read_manifest_rows  # noqa: E402
+from training.recipes import RECIPES  # noqa: E402
+
+
+def data(rows: int = 500) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(rows, 4)).astype(np.float32)
+    x[rng.random(x.shape) < 0.1] = np.nan
+    return x
+
+
+@pytest.mark.parametrize("objective", ["reg:squarederror", "binary:logistic"])
+def test_an_exported_forest_gives_the_boosters_margin(objective: str) -> None:
+    import onnxruntime as ort
+
+    from training.recipe import boost
+
+    x = data()
+    y = np.nan_to_num(x[:, 0]) + np.abs(np.nan_to_num(x[:, 1]))
+    booster = boost(x, (y > 1).astype(float) if "log" in objective else y, 30, 4, objective=objective, leaf=2.0)
+
+    def function(i: expr.Inputs) -> dict[str, expr.Expr]:
+        margin = expr.forest(booster, i.x)
+        return {
+            "margin": margin,
+            "p": expr.knots(margin, [-1.0, 0.0, 2.0], [1.0, 0.3, 0.0]),
+            "worst": i[["a", "b"]].nan_to(0.0).abs().argmax(),
+            "kept": expr.where(i["a"].isnan(), -1.0, i["a"]),
+        }
+
+    names = list("abcd")
+    expected = expr.evaluate(function, names, x)
+    session = ort.InferenceSession(expr.export(function, names, "t").SerializeToString())
+    for name, got in zip(expected, session.run(list(expected), {"features": x}), strict=True):
+        assert np.abs(got.reshape(-1).astype(float) - expected[name].astype(float)).max() < 1e-5, name
+
+
+def test_a_monotone_forest_is_monotone() -> None:
+    from training.recipe import boost
+
+    x = np.abs(data(2000))
+    y = np.nan_to_num(np.sin(3 * x[:, 0]) + x[:, 0])
+    booster = boost(x, y, 40, 4, monotone=(1, 0, 0, 0), leaf=2.0)
+    sweep = np.zeros((200, 4), np.float32)
+    sweep[:, 0] = np.linspace(0, 4, 200)
+    assert (np.diff(expr.forest(booster, expr.Expr(sweep)).a[:, 0]) >= -1e-6).all()
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_the_test_feeder_and_the_test_weeks_are_never_learned_from(quick: bool) -> None:
+    p = plans.plans(quick)
+    learned = (*p.learn, *p.calibrate, *p.calibrate_quiet, *p.skewed)
+    judged = (*p.test, *p.test_quiet, *p.test_skewed_time, *p.test_skewed_feeder)
+    assert plans.TEST_FEEDER not in {w.feeder for w in learned}
+    assert plans.TEST_FEEDER in {w.feeder for w in judged}
+    assert not {w.seed for w in learned} & {w.seed for w in judged}
+    day = 86_400_000_000
+    for feeder in plans.LEARN_FEEDERS:
+        ends = [w.start_us + w.days * day for w in learned if w.feeder == feeder]
+        starts = [w.start_us for w in judged if w.feeder == feeder]
+        assert not ends or min(starts) >= max(ends) + 7 * day
+
+
+def test_a_world_is_a_function_of_its_plan() -> None:
+    plan = world.WorldPlan("village", 5, 1_760_000_000_000_000, 0.3, bursts=1, burst_s=20, faults=2, steps=3)
+    with np.errstate(all="ignore"):
+        a, b = world.build(plan), world.build(plan)
+    assert np.array_equal(a.values, b.values, equal_nan=True)
+    assert np.array_equal(a.vuf, b.vuf, equal_nan=True)
+    assert a.events == b.events
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_cards_are_what_the_stored_figures_say(name: str) -> None:
+    stored = json.loads((ROOT / "docs" / "models" / "evaluation.json").read_text())
+    row = read_manifest_rows(ROOT / "models")[name]
+    assert stored["models"][name]["sha256"] == row["sha256"]
+    text = cards.card(row, stored["models"][name], stored["speed"][name], RECIPES[name])
+    assert (ROOT / "docs" / "models" / f"{name}.md").read_text() == text
