@@ -35,7 +35,7 @@ class Latency:
             self._counts = np.zeros(_PER_DECADE * _DECADES + 1, np.int64)
         clipped = np.maximum(delays_us, _LEAST_US)
         bins = np.minimum((np.log10(clipped / _LEAST_US) * _PER_DECADE).astype(np.int64), len(self._counts) - 1)
-        np.add.at(self._counts, bins, 1)
+        self._counts += np.bincount(bins, minlength=len(self._counts))
         self.total_us += float(np.maximum(delays_us, 0).sum())
 
     @property
