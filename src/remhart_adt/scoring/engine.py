@@ -1,7 +1,8 @@
 """The engine: readings in, windows advanced, features filled once, every due model asked, reasons given.
 
 Rates go by source time: a model is due at every accepted reading, at the first accepted reading of a new minute of its
-point, or of a new quarter hour. Slots without a usable model answer once per quarter hour, with the reason.
+point, or of a new quarter hour; one that must abstain then answers at the first reading at which it can. Slots without
+a usable model answer once per quarter hour, with the reason.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from numpy.typing import NDArray
 
 from remhart_adt import log
 from remhart_adt.errors import ModelError
-from remhart_adt.ids import MODEL_BY_ID
+from remhart_adt.ids import MODEL_BY_ID, MODELS
 from remhart_adt.readings import CHANNELS, PHASES, Quality, ReadingBatch
 from remhart_adt.resources import models_dir as packaged_models
 from remhart_adt.scoring.compute import compute, point_table
+from remhart_adt.scoring.due import answering
 from remhart_adt.scoring.features import FEATURES, INDEX
 from remhart_adt.scoring.feeder import FEEDER_FEATURES, Missing, feeder_features
 from remhart_adt.scoring.manifest import Entry, read_manifest
@@ -41,6 +43,7 @@ __all__ = ["Engine", "Prepared"]
 
 _log = log.get(__name__)
 _NOT_INSTALLED: Final = "not installed"
+_PLACE: Final = {model.id: k for k, model in enumerate(MODELS)}
 # Below this a phase counts as dead (IEEE 1159: interruption).
 _DEAD: Final = 0.1
 _PHASE_OF: Final = {f"{block}_{x.lower()}": x for block in ("v", "i", "p", "q", "thdv", "thdi") for x in PHASES}
@@ -51,7 +54,8 @@ class Prepared:
     """A batch after the windows took it in: what eligibility and models look at, for its accepted readings.
 
     `index` (m,) into the batch, ascending; `features` (m, len(FEATURES)) float32; `absent` (m, channels) bool;
-    `phases` (m, 3) bool: metered phases of the point; `rated`, `bad`, `minute`, `quarter` (m,) bool; `seen` (m,) int64.
+    `phases` (m, 3) bool: metered phases of the point; `rated`, `bad`, `minute`, `quarter` (m,) bool; `seen` (m,) int64;
+    `row` (m,) int64 of the point in the windows.
     """
 
     accepted: NDArray[np.bool_]
@@ -64,6 +68,7 @@ class Prepared:
     minute: NDArray[np.bool_]
     quarter: NDArray[np.bool_]
     seen: NDArray[np.int64]
+    row: NDArray[np.int64]
 
 
 class Engine:
@@ -122,7 +127,7 @@ class Engine:
             if model is not None and name not in self._problems:
                 if model.entry.scope == "feeder":
                     continue
-                answer = self._score(model, prepared)
+                answer = self._score(model, prepared, windows)
             else:
                 answer = self._refuse(name, prepared)
             if len(answer.rows):
@@ -142,7 +147,7 @@ class Engine:
             parts.append(
                 (
                     step.index, features, absent, phases[step.row], rated[step.row], quality == Quality.BAD,
-                    step.new_minute, step.new_quarter, step.seen,
+                    step.new_minute, step.new_quarter, step.seen, step.row,
                 )
             )  # fmt: skip
         if not parts:
@@ -150,7 +155,7 @@ class Engine:
             return Prepared(
                 accepted, np.zeros(0, np.int64), np.zeros((0, len(FEATURES)), np.float32),
                 np.zeros((0, len(CHANNELS)), bool), np.zeros((0, 3), bool), none, none, none, none,
-                np.zeros(0, np.int64),
+                np.zeros(0, np.int64), np.zeros(0, np.int64),
             )  # fmt: skip
         columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
         order = np.argsort(columns[0], kind="stable")
@@ -174,12 +179,17 @@ class Engine:
         status = np.full(len(rows), Status.FAILED if failed else Status.ABSTAINED, np.int8)
         return ModelScores(name, rows, status, np.ones(len(rows), np.int32), ("", reason), {})
 
-    def _score(self, model: Model, prepared: Prepared) -> ModelScores:
+    def _score(self, model: Model, prepared: Prepared, windows: Windows) -> ModelScores:
         entry = model.entry
-        due = {
-            "reading": np.ones(len(prepared.index), bool), "minute": prepared.minute, "quarter_hour": prepared.quarter,
-        }[entry.rate]  # fmt: skip
-        chosen = np.flatnonzero(due)
+        if entry.rate == "reading":
+            chosen = np.arange(len(prepared.index))
+        else:
+            chosen = answering(
+                prepared.minute if entry.rate == "minute" else prepared.quarter,
+                prepared.row,
+                windows.owed[:, _PLACE[entry.id]],
+                lambda some: np.asarray(_eligibility(entry, prepared, some)[0] == 0),
+            )
         specs = tuple(output.spec() for output in entry.outputs)
         reason, reasons = _eligibility(entry, prepared, chosen)
         able = reason == 0

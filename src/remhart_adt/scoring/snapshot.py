@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from remhart_adt.errors import CheckpointError
+from remhart_adt.ids import MODELS
 from remhart_adt.readings import CHANNELS
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ __all__ = ["VERSION", "dump", "layout", "load"]
 
 # Raised whenever a window array changes shape or meaning; a snapshot of another version is refused, and the new
 # owner warms its windows from the stream instead.
-VERSION: Final = 1
+VERSION: Final = 2
 _MAGIC: Final = "remhart-windows"
 
 
@@ -50,6 +51,7 @@ def layout(points: int) -> dict[str, tuple[tuple[int, ...], Any, Any]]:
         "minute_sum": ((points, w.MINUTES, len(w.MINUTE_COLUMNS)), np.float64, 0.0),
         "minute_n": ((points, w.MINUTES, len(w.MINUTE_COLUMNS)), np.int32, 0),
         "minute_tag": ((points, w.MINUTES), np.int64, never),
+        "owed": ((points, len(MODELS)), bool, False),
     }
 
 

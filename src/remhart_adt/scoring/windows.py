@@ -166,6 +166,7 @@ class Windows:
     minute_sum: NDArray[np.float64]  # (p, MINUTES, MINUTE_COLUMNS)
     minute_n: NDArray[np.int32]
     minute_tag: NDArray[np.int64]  # (p, MINUTES)
+    owed: NDArray[np.bool_]  # (p, 16) the model could not answer when it was due, and has not since (see `due`)
     slot_cache: NDArray[np.float64]  # (p, slot features), never part of a snapshot
     slot_cache_tag: NDArray[np.int64]  # (p,)
 
