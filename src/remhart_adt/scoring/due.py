@@ -26,8 +26,8 @@ def answering(
     """The readings at which a model answers, ascending; `owed` is brought up to date.
 
     `due` and `row` (m,): whether the period of the reading's point begins with it, and the point's window row; readings
-    of one point stand in stream order. `owed` (rows,): the model could not answer at the point's last due time and has not
-    since. `can` says for some of the readings whether the model could answer.
+    of one point stand in stream order. `owed` (rows,): the model could not answer at the point's last due time and has
+    not since. `can` says for some of the readings whether the model could answer.
     """
     at_due = np.flatnonzero(due)
     able = np.zeros(len(due), bool)

@@ -18,7 +18,7 @@ from remhart_adt.errors import ConfigError, ReadingError, SourceError
 from remhart_adt.limits import READING_BYTES
 from remhart_adt.readings import CHANNELS, DeadCause, Quality, ReadingBatch
 from remhart_adt.scoring.engine import Engine
-from remhart_adt.scoring.types import FeederInfo, FeederScore, PointInfo, Scores
+from remhart_adt.scoring.types import FeederInfo, FeederScore, PointInfo, Scores, SlotState
 from remhart_adt.scoring.windows import MINUTE_US, Windows
 
 __all__ = ["BadRow", "Chunk", "FlatFile", "Run", "read_points"]
@@ -237,7 +237,7 @@ class Run:
     def score(self, chunk: Chunk) -> dict[str, list[Any]]:
         """Columns of the output for one chunk: pointId, timestamp, then status, reason and outputs of each model.
 
-        Cells of a model that was not due at a reading are None.
+        Cells of an installed model that was not due at a reading are None.
         """
         columns: dict[str, list[Any]] = {}
         for start, end in self._cuts(chunk.batch.time_us):
@@ -264,6 +264,10 @@ class Run:
         }  # fmt: skip
         for name, slot in self.engine.slots.items():
             cells = {key: [None] * n for key in ("status", "reason", *(o.name for o in slot.outputs))}
+            if slot.state is not SlotState.INSTALLED:
+                # The stream says it once per quarter hour; in a table every row can say it.
+                cells["status"] = ["failed" if slot.state is SlotState.QUARANTINED else "abstained"] * n
+                cells["reason"] = [slot.reason] * n
             answer = scores.models.get(name)
             for k, row in enumerate(answer.rows.tolist() if answer is not None else ()):
                 for key, value in answer.document(k).items():  # type: ignore[union-attr]
