@@ -263,11 +263,16 @@ class Run:
             "pointId": [part.batch.points[i] for i in part.batch.point], "timestamp": list(part.stamps),
         }  # fmt: skip
         for name, slot in self.engine.slots.items():
-            cells = {key: [None] * n for key in ("status", "reason", *(o.name for o in slot.outputs))}
+            cells: dict[str, list[Any]] = {
+                key: [None] * n for key in ("status", "reason", *(o.name for o in slot.outputs))
+            }
             if slot.state is not SlotState.INSTALLED:
                 # The stream says it once per quarter hour; in a table every row can say it.
                 cells["status"] = ["failed" if slot.state is SlotState.QUARANTINED else "abstained"] * n
                 cells["reason"] = [slot.reason] * n
+            elif slot.scope == "feeder" and not self.feeders:
+                cells["status"] = ["abstained"] * n
+                cells["reason"] = ["no feeder is known without the graph"] * n
             answer = scores.models.get(name)
             for k, row in enumerate(answer.rows.tolist() if answer is not None else ()):
                 for key, value in answer.document(k).items():  # type: ignore[union-attr]
