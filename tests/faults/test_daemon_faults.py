@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from stage import Stage, reading
+from stage import Stage, free_port, reading
 
 from remhart_adt.client import connect
 
@@ -30,6 +30,23 @@ def test_killed_in_mid_stream_and_started_again(stage: Stage) -> None:
         stage.start_daemon()
     thread.join()
     stage.settle()
+    stage.check()
+
+
+def test_a_second_daemon_shares_the_partitions_and_takes_over_from_a_dead_one(stage: Stage) -> None:
+    stage.start_daemon()
+    thread = sending(stage, 80, 0.1)
+    stage.wait(lambda: stage.report().get("received", 0) > 0, "progress")
+    stage.processes["first"] = stage.processes.pop("daemon")
+    stage.health_port = free_port()
+    stage.start_daemon()
+    stage.wait(lambda: len(stage.report().get("partitions", {})) == 1, "a partition for the second")
+    stage.kill("first")
+    stage.wait(lambda: len(stage.report().get("partitions", {})) == 2, "both partitions for the second")
+    thread.join()
+    stage.settle()
+    # What one process knows of the other's switches comes with the next refresh of the graph.
+    time.sleep(3)
     stage.check()
 
 
@@ -72,7 +89,7 @@ def test_poison_of_every_kind(stage: Stage) -> None:
 
 def test_adt_killed_and_back(stage: Stage) -> None:
     stage.start_daemon()
-    thread = sending(stage, 60, 0.1)
+    thread = sending(stage, 40, 0.1)
     stage.wait(lambda: stage.report().get("applied", 0) > 5, "progress")
     stage.kill("adt")
     time.sleep(4)

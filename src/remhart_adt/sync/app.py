@@ -210,7 +210,8 @@ class Daemon:
             await self.streams.commit()
             await self.streams.snapshot_now()
             await self.streams.commit()
-        except (CheckpointError, RemhartError) as error:
+        except Exception as error:
+            # Whatever it is, connections and files still have to be closed; nothing uncommitted is lost.
             _LOG.warning("the end was not clean, the next owner repeats the rest: %s", error)
 
     async def _quietly(self, work: Awaitable[None], what: str) -> None:
@@ -295,9 +296,7 @@ class Daemon:
             self.writer.flush()
             if self.writer.fault is not None:
                 raise self.writer.fault
-            if not self.streams.backlog or self.streams.paused:
-                self.streams.wake.clear()
-            # The pause is what makes batches: a wake-up by the first event alone would feed it alone.
+            # The pause is what makes batches: fed at once, every event would be a batch of its own.
             await asyncio.sleep(pause if not self.streams.backlog else 0.01)
 
     async def _commit_loop(self) -> None:

@@ -104,7 +104,7 @@ class LimitSettings(_Section):
     stale_seconds: float = Field(default=30.0, gt=0)
     offline_seconds: float = Field(default=300.0, gt=0)
     stall_seconds: float = Field(default=60.0, gt=0)
-    drain_seconds: float = Field(default=15.0, gt=0, le=20)
+    drain_seconds: float = Field(default=12.0, gt=0, le=20)
 
 
 class HealthSettings(_Section):

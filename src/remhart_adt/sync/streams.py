@@ -97,7 +97,6 @@ class Streams:
         self.finish_seconds = limits.drain_seconds
         self.paused = False
         self.waiting = 0
-        self.wake = asyncio.Event()
         self.rate = Rate()
         self.busy_seconds = 0.0
         self.readings = 0
@@ -158,11 +157,10 @@ class Streams:
         if fresh:
             stream.seen = fresh[-1].sequence
             stream.queue.extend(fresh)
-            self.wake.set()
         while not self.closing and not stream.gone and not self._room(stream):
             self.waiting += 1
             try:
-                await asyncio.sleep(_ROOM_SECONDS)
+                await self._breathe()
             finally:
                 self.waiting -= 1
 
@@ -175,8 +173,7 @@ class Streams:
         if reason is RevokeReason.SHUTDOWN:
             end = self._clock.monotonic() + self.finish_seconds
             while not self.closing and not stream.finished and self._clock.monotonic() < end:
-                self.wake.set()
-                await asyncio.sleep(_ROOM_SECONDS)
+                await self._breathe()
         self.streams.pop(partition, None)
         stream.gone = True
         async with stream.feeding:
@@ -185,6 +182,11 @@ class Streams:
             self.past[partition] = stream.ledger.live()
         await self.compute(lambda: self.grid.leave(partition))
         self._dead.close(partition)
+
+    @staticmethod
+    async def _breathe() -> None:
+        # What is waited for has many makers (writes, commits, the end); looking again costs less than telling.
+        await asyncio.sleep(_ROOM_SECONDS)
 
     def _room(self, stream: Stream) -> bool:
         if self.paused:
