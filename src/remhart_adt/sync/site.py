@@ -146,12 +146,14 @@ def build_site(
         infos[name] = _point(points[name], components.get(component or ""), phases.get(name), mapping)
         if component is not None and (feeder := topology.source_of(component)) is not None:
             infos[name] = replace(infos[name], feeder_id=feeder)
+    feeders = tuple(_feeders(topology, components, infos))
+    _with_banks(topology, components, infos, feeders)
     return Site(
         infos,
         {name: _component(components[name]) for name in sorted(components)},
         tuple(edges),
         tuple(watches),
-        tuple(_feeders(topology, components, infos)),
+        feeders,
         topology,
         {Target(str(t["$dtId"])): t for t in twins}
         | {Target(str(r["$sourceId"]), str(r["$relationshipId"])): r for r in relationships},
@@ -192,8 +194,6 @@ def _point(
             remedy="Set gridStandard.nominalVoltage and nominalFrequency in the graph file, or in the mapping file",
         )
     kind = str((component or {}).get("componentType", "load"))
-    electrical = dict((component or {}).get("electrical") or {})
-    step, steps = _number(electrical, "stepKvar"), _number(electrical, "steps")
     metered = phases if isinstance(phases, str) and phases and set(phases) <= set("ABC") else None
     return PointInfo(
         name,
@@ -202,9 +202,26 @@ def _point(
         _number(standard, "ratedCurrent"),
         metered or _PHASES.get(str(standard.get("phaseConfiguration")), "ABC"),
         _KINDS.get(kind, kind),
-        bank_step_var=None if step is None else 1000.0 * step,
-        bank_steps=None if steps is None else int(steps),
     )
+
+
+def _with_banks(
+    topology: Topology,
+    components: Mapping[str, Mapping[str, Any]],
+    infos: dict[str, PointInfo],
+    feeders: Iterable[tuple[FeederInfo, tuple[str, ...]]],
+) -> None:
+    """Tell each head of its feeder's largest capacitor bank: steps are planned where all of the load is seen."""
+    for feeder, _ in feeders:
+        banks = []
+        for name in topology.members(feeder.feeder_id):
+            electrical = dict(components[name].get("electrical") or {})
+            step, steps = _number(electrical, "stepKvar"), _number(electrical, "steps")
+            if components[name].get("componentType") == "capacitor_bank" and step is not None and steps is not None:
+                banks.append((step * steps, step, int(steps)))
+        if banks:
+            _, step, steps = max(banks)
+            infos[feeder.head_id] = replace(infos[feeder.head_id], bank_step_var=1000.0 * step, bank_steps=steps)
 
 
 def _feeders(
