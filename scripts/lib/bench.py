@@ -63,12 +63,13 @@ def main() -> None:
     one.add_argument("--per-event", type=int, default=10, help="readings in one event")
     one.add_argument("--seconds", type=float, default=60.0)
     one.add_argument("--warm-up", type=float, default=10.0, help="seconds sent before the measured ones")
+    one.add_argument("--history", type=float, default=26.0, help="hours of 1-minute history sent first, 0 for none")
     one.add_argument("--folder", type=Path, default=Path(".remhart/bench"))
     other = verbs.add_parser("help", help="start of the CLI")
     other.add_argument("--runs", type=int, default=20)
     asked = parser.parse_args()
     if asked.verb == "e2e":
-        load = Load(asked.points, asked.hertz, asked.per_event, asked.seconds, asked.warm_up)
+        load = Load(asked.points, asked.hertz, asked.per_event, asked.seconds, asked.warm_up, asked.history)
         result = asyncio.run(run_e2e(load, asked.folder))
     else:
         result = bench_help(asked.runs)

@@ -20,8 +20,10 @@ import numpy as np
 
 from remhart_adt.checker import read_journal
 from remhart_adt.clock import SYSTEM
-from remhart_adt.demo.setting import apply_graph, free_port, start_daemon, upload_models, write_yaml
+from remhart_adt.demo.report import ModelShares
+from remhart_adt.demo.setting import apply_graph, free_port, live_graph, start_daemon, upload_models, write_yaml
 from remhart_adt.demo.stage import Stage, get_json
+from remhart_adt.ids import DTMI_POINT
 from remhart_adt.observe import percentile_between
 from remhart_adt.readings import nested_reading
 from remhart_adt.simulate import Scenario
@@ -37,6 +39,7 @@ class Load:
     per_event: int
     seconds: float
     warm_up: float
+    history_hours: float
 
 
 def copied(graph: dict[str, Any], prefix: str) -> dict[str, Any]:
@@ -100,9 +103,15 @@ async def run_e2e(load: Load, folder: Path) -> dict[str, Any]:
     """Run the load and take the figures from the daemon's report, the server's journal and the processes."""
     shutil.rmtree(folder, ignore_errors=True)
     length = load.warm_up + load.seconds
-    start_us = (SYSTEM.now_us() // 1_000_000 + 15) * 1_000_000
+    lead_s = 20 + load.points * load.history_hours * 60 / 4000  # the history is sent and worked off meanwhile
+    start_us = (SYSTEM.now_us() // 1_000_000 + round(lead_s)) * 1_000_000
     scenario = Scenario(
-        seed=5, start_us=start_us, period_s=1.0 / load.hertz, seconds=length, events=(), history_hours=1.0
+        seed=5,
+        start_us=start_us,
+        period_s=1.0 / load.hertz,
+        seconds=length,
+        events=(),
+        history_hours=max(1.0, load.history_hours),
     )
     many = len(scenario.point_ids)
     prefixes = [f"f{k}-" for k in range(-(-load.points // many))]
@@ -126,7 +135,7 @@ async def run_e2e(load: Load, folder: Path) -> dict[str, Any]:
                 break
             except (OSError, ValueError):
                 await asyncio.sleep(0.1)
-        sent = 0
+        sent, history = await _history(load, scenario, names, stage, port)
         behind = 0.0
         measured: dict[str, Any] = {}
         async with EventHubSender(stage.connection_string, per_event=1) as sender:
@@ -157,21 +166,50 @@ async def run_e2e(load: Load, folder: Path) -> dict[str, Any]:
         drained = time.monotonic()
         cpu = _cpu(stage)
         peak = {name: round(usage(child.process.pid)[1], 1) for name, child in stage.children.items()}
+        shares = ModelShares()
+        shares.look(live_graph(stage.endpoint).of_model(DTMI_POINT).values())
         seconds = ended - measured["at"]
         statuses = Counter(request.status for request in read_journal(stage.journal))
         return {
             "load": load.__dict__,
             "sent": sent,
+            "history": history,
             "readings_per_s": round((sent - measured["sent"]) / seconds, 1),
             "drained_after_s": round(drained - ended, 2),
             "producer_worst_delay_s": round(behind, 3),
             **{f"latency_p{share * 100:.0f}_ms": _delay(measured["report"], report, share) for share in (0.5, 0.99)},
             "outcomes": {k: report[k] for k in ("applied", "merged", "skipped", "dead_lettered", "in_flight")},
+            "model_ok_share_at_the_end": shares.to_json(),
             "patches_per_s": round((report["patches_twin"] - measured["report"]["patches_twin"]) / seconds, 1),
             "answers_by_status": {str(k): v for k, v in sorted(statuses.items())},
             "cpu_share_of_one_core": {k: round((cpu[k] - measured["cpu"][k]) / seconds, 3) for k in cpu},
             "peak_rss_mib": peak,
         }
+
+
+async def _history(
+    load: Load, scenario: Scenario, names: list[str], stage: Stage, port: int
+) -> tuple[int, dict[str, Any]]:
+    """Send the hours before the start, unpaced, so that every model has what it needs; how many, and how fast."""
+    if not load.history_hours:
+        return 0, {}
+    history = scenario.history(load.history_hours)
+    many = len(scenario.point_ids)
+    sent = 0
+    begun = time.monotonic()
+    async with EventHubSender(stage.connection_string, per_event=60) as sender:
+        for j, name in enumerate(names):
+            rows = zip(history.time_us.tolist(), history.values[:, j % many, :].tolist(), strict=True)
+            await sender.send([nested_reading(name, t, row) for t, row in rows])
+            sent += len(history.time_us)
+            await asyncio.sleep(0)
+    while True:
+        report = _report(port)
+        if report["received"] >= sent and not report["in_flight"]:
+            break
+        await asyncio.sleep(0.1)
+    seconds = time.monotonic() - begun
+    return sent, {"readings": sent, "seconds": round(seconds, 1), "readings_per_s": round(sent / seconds)}
 
 
 def _delay(before: dict[str, Any], after: dict[str, Any], share: float) -> float | None:
