@@ -54,9 +54,12 @@ def test_the_azure_configuration_of_the_readme_is_valid(monkeypatch: pytest.Monk
     assert config.source.connection_string is None
 
 
-def test_the_version_is_said_once() -> None:
+def test_code_package_and_changelog_name_one_version() -> None:
     import remhart_adt
 
     pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
     assert f'version = "{remhart_adt.__version__}"' in pyproject
+    assert f"## [{remhart_adt.__version__}]" in changelog
