@@ -91,3 +91,16 @@ def test_a_second_instance_of_the_same_alarm_is_one_too_many() -> None:
     assert compare(alarms, [expected("mp-1", "voltageSag", T0)], period_us=SECOND) == [
         f"unexpected: voltageSag on mp-1 at {format_us(T0 + 2 * SECOND)}"
     ]
+
+
+def test_a_play_that_was_broken_off_owes_nothing_of_its_last_readings_or_later() -> None:
+    wishes = [
+        expected("mp-1", "voltageSag", T0),
+        expected("mp-2", "overload", T0 + 9 * SECOND),
+        expected("mp-3", "x", T0 + 99 * SECOND),
+    ]
+    alarms = raised([written("mp-1", "voltageSag", T0)])
+
+    assert compare(alarms, wishes, period_us=SECOND, ended_us=T0 + 10 * SECOND) == []
+    assert len(compare(alarms, wishes, period_us=SECOND, ended_us=T0 + 20 * SECOND)) == 1
+    assert len(compare(alarms, wishes, period_us=SECOND)) == 2

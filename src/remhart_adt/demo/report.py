@@ -97,6 +97,7 @@ def judge(
     dead: Mapping[str, int],
     expected: Sequence[Mapping[str, Any]] | None,
     period_us: int,
+    ended_us: int | None = None,
     figures: Mapping[str, Any],
     shares: ModelShares,
     against: Iterable[str] = (),
@@ -104,7 +105,7 @@ def judge(
     """Put the report together and hold it against what had to happen.
 
     `dead` is what the producers injected, by cause; `expected` the event list's alarms, None when there is no such list
-    (measured data): then alarms and model shares are reported and not judged.
+    (measured data): then alarms and model shares are reported and not judged. `ended_us`: see `compare`.
     """
     ledger = case.ledger
     verdicts = _verdicts(case)
@@ -125,7 +126,7 @@ def judge(
     )
     outcome.against += _faults(outcome.report, verdicts, dead)
     if expected is not None:
-        outcome.against += compare(alarms, expected, period_us=period_us)
+        outcome.against += compare(alarms, expected, period_us=period_us, ended_us=ended_us)
     for name, share in shares.to_json().items():
         if expected is not None and share < OK_SHARE:
             outcome.against.append(f"{name} was ok on {share:.0%} of the points it applies to, not {OK_SHARE:.0%}")

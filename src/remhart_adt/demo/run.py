@@ -100,6 +100,7 @@ class Demo:
         self.against: list[str] = []
         self.spec: GraphSpec | None = None
         self._stopped = False
+        self._last_us = 0
         self._daemon_port = free_port()
 
     async def play(self) -> Outcome:
@@ -216,6 +217,7 @@ class Demo:
 
         async def each(tick: Tick) -> None:
             begun.append(time.monotonic())
+            self._last_us = tick.time_us
             await self._show(scenario, tick, begun[0])
 
         async with EventHubSender(self.stage.connection_string, per_event=1) as sender:
@@ -277,6 +279,8 @@ class Demo:
         then its log says how much there was to account for.
         """
         await self.drained(exactly=not repeated)
+        if expected is not None and self._stopped:
+            expected = [wish for wish in expected if wish["raisedAfter_us"] <= self._last_us]
         stage = self.stage
         code = await asyncio.to_thread(stage.children["daemon"].stop)
         if code:
@@ -304,6 +308,7 @@ class Demo:
                 dead=self.sent.dead,
                 expected=expected,
                 period_us=_PERIOD_US,
+                ended_us=self._last_us if self._stopped else None,
                 figures=self.figures.to_json(self.sent.history, ledger),
                 shares=self.shares,
                 against=self.against,
