@@ -42,6 +42,16 @@ def test_the_newest_values_stand_on_the_point() -> None:
     assert (anomaly["status"], anomaly["reason"]) == ("abstained", "not installed")
 
 
+def test_a_reading_that_derives_nothing_does_not_hide_an_earlier_one_that_does() -> None:
+    whole, part = reading("mp-tr", 0), reading("mp-tr", 1)
+    del part["current"], part["reactivePower"]
+
+    at_once, one_by_one = end({"0": [whole, part]}), end({"0": [whole, part]}, schedule=[("0", 1)])
+
+    assert at_once.twins["mp-tr"]["powerQuality"]["timestamp"] == format_us(T0)
+    assert comparables(at_once) == comparables(one_by_one)
+
+
 def test_bad_readings_never_replace_good_values() -> None:
     bad = reading("mp-1", 60, (1.0, 2.0, 3.0), quality="bad")
     twin = end({"0": [reading("mp-1", 0), bad]}).twins["mp-1"]

@@ -120,17 +120,30 @@ def group_ops(
     found: dict[int, dict[str, Any]] = {}
     rows: dict[int, list[float]] = {}
     for name, channels in _GROUPS:
-        last = last_rows(order, batch.point, np.asarray(measured[:, channels].any(axis=1)))
-        for at, row in last.items():
-            values = rows.get(row)
-            if values is None:
-                values = rows[row] = batch.values[row].tolist()
+        wanted = np.asarray(measured[:, channels].any(axis=1))
+        for at, newest in last_rows(order, batch.point, wanted).items():
             info = points[batch.points[at]]
-            content = _BUILDERS[name](values, info)
+            row, content = newest, _group(name, batch, newest, rows, info)
+            if not content:
+                # What is derived (imbalance, power factor) may need more than this reading has: then an earlier one
+                # of the batch speaks, as it would have, had the stream been cut in between.
+                mine = order[wanted & (batch.point[order] == at)]
+                for earlier in mine[-2::-1].tolist():
+                    row, content = earlier, _group(name, batch, earlier, rows, info)
+                    if content:
+                        break
             if content:
                 content["timestamp"] = format_us(int(batch.time_us[row]))
                 found.setdefault(at, {})["/" + name] = content
     return found
+
+
+def _group(name: str, batch: ReadingBatch, row: int, rows: dict[int, list[float]], info: PointInfo) -> dict[str, Any]:
+    values = rows.get(row)
+    if values is None:
+        values = rows[row] = batch.values[row].tolist()
+    content: dict[str, Any] = _BUILDERS[name](values, info)
+    return content
 
 
 def _put(content: dict[str, Any], key: str, value: float) -> None:
