@@ -71,5 +71,6 @@ class _Pacer:
 
 async def _look(demo: Demo, record: FileRecord) -> None:
     points, report = await demo.look(DTMI_POINT), await demo.daemon_report()
+    demo.shares.look(points)
     stamp = "" if record.time_us is None else format_us(record.time_us)
     demo.view.show(Moment(title=f"measured {stamp}", points=points, report=report, sent=demo.sent.readings))

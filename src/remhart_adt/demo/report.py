@@ -170,7 +170,7 @@ def summary(outcome: Outcome) -> list[str]:
         f"sent {figure('sent')} = retained {figure('hub_retained')} = {outcomes}; in flight {figure('in_flight')}",
         f"{rates}, {latency}; patches: {figure('patches_twin')} twin, {figure('patches_relationship')} relationship",
         f"alarms raised {len(report['alarms'])}{expected}",
-        f"models ok, share of the points they apply to: {shares or 'none installed'}",
+        f"models ok, share of the points they apply to: {shares or 'not looked at'}",
         f"invariants: {invariants}",
         *(f"against: {text}" for text in outcome.against),
     ]
