@@ -15,7 +15,7 @@ __all__ = ["command"]
 
 
 def command(
-    seconds: Annotated[float, typer.Option("--seconds", min=40, max=86400, help="Length of the live part.")] = 60.0,
+    seconds: Annotated[float, typer.Option("--seconds", min=20, max=86400, help="Length of the live part.")] = 60.0,
     forever: Annotated[bool, typer.Option("--forever", help="Play until Ctrl-C.")] = False,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave the stand-ins running and print their endpoints.")

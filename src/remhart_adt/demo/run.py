@@ -46,7 +46,8 @@ _MARKER: Final = ".remhart-demo"
 _LEAD_S: Final = 20
 _READY_S: Final = 60.0
 _DRAIN_S: Final = 120.0
-_PERIOD_US: Final = 1_000_000
+# The events need this many readings; a play of fewer seconds is read more often than once a second.
+_FEWEST_READINGS: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,7 @@ class Demo:
         self.spec: GraphSpec | None = None
         self._stopped = False
         self._last_us = 0
+        self._period_us = 1_000_000
         self._daemon_port = free_port()
 
     async def play(self) -> Outcome:
@@ -115,7 +117,10 @@ class Demo:
     def scenario(self) -> Scenario:
         """The play of these options; its live part begins soon after now."""
         start_us = (SYSTEM.now_us() // 1_000_000 + _LEAD_S) * 1_000_000
-        return Scenario(seed=self.options.seed, start_us=start_us, period_s=1.0, seconds=self.options.seconds)
+        seconds = self.options.seconds
+        period_s = 1.0 if seconds is None else min(1.0, round(seconds / _FEWEST_READINGS, 3))
+        self._period_us = round(period_s * 1e6)
+        return Scenario(seed=self.options.seed, start_us=start_us, period_s=period_s, seconds=seconds)
 
     # --- the stage --------------------------------------------------------------------------------------------------
 
@@ -236,7 +241,7 @@ class Demo:
         components = graph.of_model(DTMI_COMPONENT)
         playing = [event for event in scenario.events if event.start_us <= tick.time_us < event.end_us]
         for event in playing:
-            if event.kind == "breaker" and event.end_us - tick.time_us <= _PERIOD_US:
+            if event.kind == "breaker" and event.end_us - tick.time_us <= self._period_us:
                 self.against += supply_differences(graph, opened=event.component)
         self.view.show(
             Moment(
@@ -307,7 +312,7 @@ class Demo:
                 case,
                 dead=self.sent.dead,
                 expected=expected,
-                period_us=_PERIOD_US,
+                period_us=self._period_us,
                 ended_us=self._last_us if self._stopped else None,
                 figures=self.figures.to_json(self.sent.history, ledger),
                 shares=self.shares,
