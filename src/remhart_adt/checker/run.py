@@ -21,7 +21,6 @@ from remhart_adt.ids import DTMI_COMPONENT, DTMI_POINT
 from remhart_adt.local.eventhub.log import read
 from remhart_adt.scoring import Engine
 from remhart_adt.sync.decode import Decoded, Decoder
-from remhart_adt.sync.mapping import Mapping as MappingFile
 from remhart_adt.sync.oracle import replay
 from remhart_adt.sync.stores.sqlite import SqliteStore
 from remhart_adt.sync.types import CommitRecord, RawEvent
@@ -36,11 +35,10 @@ def check(case: Case) -> dict[str, Any]:
 
     Raises OSError or a RemhartError when the evidence cannot be read: no verdict is given then.
     """
-    mapping = MappingFile.load(case.mapping) if case.mapping else None
     events = _events(case)
     before = json.loads(case.graph_before.read_text(encoding="utf-8"))
-    engine = Engine.load(case.models_dir)
-    expected = replay(events, before["twins"], before["relationships"], engine, mapping=mapping)
+    engine = Engine.load()
+    expected = replay(events, before["twins"], before["relationships"], engine)
     with connect(case.endpoint) as client:
         live = fetch(client)
     requests = list(read_journal(case.journal))

@@ -32,8 +32,6 @@ class Case:
     scope: Scope
     scan: tuple[Path, ...] = ()
     secrets: tuple[str, ...] = ()
-    mapping: Path | None = None
-    models_dir: Path | None = None
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Case:
@@ -50,8 +48,6 @@ class Case:
             scope=Scope(*data["scope"]),
             scan=tuple(Path(path) for path in data["scan"]),
             secrets=tuple(data["secrets"]),
-            mapping=Path(data["mapping"]) if data.get("mapping") else None,
-            models_dir=Path(data["models_dir"]) if data.get("models_dir") else None,
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -63,7 +63,6 @@ _EXTRA_OF: Final = {
     "lark": "local",
     "dss": "simulate",
     "prometheus_client": "observe",
-    "opentelemetry": "observe",
     "pandas": "offline",
     "pyarrow": "offline",
     "matplotlib": "offline",

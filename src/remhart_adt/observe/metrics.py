@@ -25,7 +25,6 @@ class Latency:
 
     def __init__(self) -> None:
         self._counts: NDArray[np.int64] | None = None
-        self.total_us = 0.0
 
     def add(self, delays_us: NDArray[np.int64]) -> None:
         """Count delays; a negative one (clocks that differ) is counted as the shortest."""
@@ -36,7 +35,6 @@ class Latency:
         clipped = np.maximum(delays_us, _LEAST_US)
         bins = np.minimum((np.log10(clipped / _LEAST_US) * _PER_DECADE).astype(np.int64), len(self._counts) - 1)
         self._counts += np.bincount(bins, minlength=len(self._counts))
-        self.total_us += float(np.maximum(delays_us, 0).sum())
 
     @property
     def count(self) -> int:
@@ -60,7 +58,6 @@ class Latency:
     def reset(self) -> None:
         """Forget everything."""
         self._counts = None
-        self.total_us = 0.0
 
 
 def _edge_ms(at: int) -> float:
