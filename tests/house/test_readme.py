@@ -63,3 +63,14 @@ def test_code_package_and_changelog_name_one_version() -> None:
 
     assert f'version = "{remhart_adt.__version__}"' in pyproject
     assert f"## [{remhart_adt.__version__}]" in changelog
+
+
+@pytest.mark.parametrize("verb", ["bench", "codegen", "evaluate", "faults", "train"])
+def test_every_script_runs_outside_of_an_activated_environment(verb: str) -> None:
+    if not (ROOT / ".venv").is_dir():
+        pytest.skip("the scripts use the environment that make test creates")
+    bare = {"PATH": "/usr/bin:/bin"}
+    done = subprocess.run([ROOT / "scripts" / verb, "--help"], capture_output=True, text=True, env=bare, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert "usage:" in done.stdout

@@ -168,3 +168,7 @@ def _speed(folder: Path) -> dict[str, Any]:
             "kilobytes": round((folder / entry.file).stat().st_size / 1e3),
         }
     return out
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

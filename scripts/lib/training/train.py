@@ -64,3 +64,7 @@ def main() -> int:
         print(f"gate: {line}", file=sys.stderr)
     print(f"done in {time.monotonic() - started:.0f} s", file=sys.stderr)
     return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
