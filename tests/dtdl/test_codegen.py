@@ -25,7 +25,9 @@ def test_the_committed_twins_are_what_the_interfaces_give():
 
 
 def test_the_script_says_whether_it_has_something_to_do():
-    done = subprocess.run([sys.executable, ROOT / "scripts" / "codegen", "--check"], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "lib" / "codegen.py", "--check"], capture_output=True, text=True
+    )
     assert (done.returncode, done.stdout) == (0, "")
 
 
