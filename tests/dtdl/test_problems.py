@@ -109,7 +109,7 @@ def test_the_place_is_the_line_and_column_of_the_value_and_the_path_is_a_json_po
     assert (problem.rule, problem.place.line, problem.place.column) == ("badDtmiOrTerm", 6, 50)
     assert problem.path == "/contents/1/schema"
     assert problem.element == "dtmi:test:A:_contents:__b;1"
-    assert problem.code == "dtmi:dtdl:parsingError:badDtmiOrTerm"
+    assert problem.id == "dtmi:dtdl:parsingError:badDtmiOrTerm"
 
 
 def test_every_problem_of_every_file_is_reported_at_once(tmp_path):

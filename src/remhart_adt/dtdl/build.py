@@ -52,7 +52,21 @@ class _Builder:
 
     def content(self, element: Element, owner: str) -> Content:
         kind: ContentKind = element.kind  # type: ignore[assignment]  # the metamodel admits only these
-        content = Content(
+        more: dict[str, Any] = {}
+        if kind in ("Property", "Telemetry"):
+            more["schema"] = self.schema(element, "schema")
+        elif kind == "Component":
+            link = _links(element, "schema")[0]
+            more["component"] = link.id if isinstance(link, Element) else link.dtmi
+        elif kind == "Relationship":
+            found = [self._index.target(link) for link in _links(element, "properties")]
+            more["target"] = element.literals.get("target")
+            more["max_multiplicity"] = element.literals.get("maxMultiplicity")
+            more["properties"] = {p.name: self.content(p, owner) for p in found if p is not None}
+        else:
+            more["request"] = self._payload(element, "request")
+            more["response"] = self._payload(element, "response")
+        return Content(
             kind=kind,
             name=element.name,
             id=element.id,
@@ -62,21 +76,8 @@ class _Builder:
             unit=element.unit,
             comment=element.literals.get("comment", ""),
             **_about(element),
+            **more,
         )
-        if kind in ("Property", "Telemetry"):
-            content.schema = self.schema(element, "schema")
-        elif kind == "Component":
-            link = _links(element, "schema")[0]
-            content.component = link.id if isinstance(link, Element) else link.dtmi
-        elif kind == "Relationship":
-            content.target = element.literals.get("target")
-            content.max_multiplicity = element.literals.get("maxMultiplicity")
-            found = [self._index.target(link) for link in _links(element, "properties")]
-            content.properties = {p.name: self.content(p, owner) for p in found if p is not None}
-        else:
-            content.request = self._payload(element, "request")
-            content.response = self._payload(element, "response")
-        return content
 
     def _payload(self, element: Element, prop: str) -> Field | None:
         links = _links(element, prop)
@@ -111,19 +112,26 @@ class _Builder:
         done = self._schemas.get(element.id)
         if done is not None:
             return done
-        schema = self._schemas[element.id] = Schema(kind=element.kind, id=element.id, **_about(element))
+        fields: dict[str, Field] = {}
+        schema = self._schemas[element.id] = Schema(kind=element.kind, id=element.id, fields=fields, **_about(element))
+
+        def fill(name: str, value: Any) -> None:
+            # The schema has to exist before what it contains, since in DTDL v4 it may contain itself.
+            object.__setattr__(schema, name, value)
+
         if element.kind == "Object":
-            schema.fields = {child.name: self.field(child) for child in element.children("fields")}
+            fields.update({child.name: self.field(child) for child in element.children("fields")})
         elif element.kind == "Enum":
-            schema.value_schema = self.schema(element, "valueSchema").kind
-            schema.values = tuple(
+            fill("value_schema", self.schema(element, "valueSchema").kind)
+            values = [
                 EnumValue(c.name, _plain(c.literals["enumValue"]), **_about(c)) for c in element.children("enumValues")
-            )
+            ]
+            fill("values", tuple(values))
         elif element.kind == "Map":
-            schema.key_name = element.children("mapKey")[0].name
-            schema.value = self.field(element.children("mapValue")[0])
+            fill("key_name", element.children("mapKey")[0].name)
+            fill("value", self.field(element.children("mapValue")[0]))
         else:
-            schema.element = self.schema(element, "elementSchema")
+            fill("element", self.schema(element, "elementSchema"))
         return schema
 
 

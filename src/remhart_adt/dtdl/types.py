@@ -45,10 +45,10 @@ NOWHERE: Final = Place("", 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One broken rule. `code` is the public parser's ValidationID where it has one; `element` the DTMI concerned;
-    `path` a JSON pointer into the source text; `remedy` says what to do."""
+    """One broken rule. `id` is the official parser's ValidationID where it has one, else a name of ours; `element` the
+    DTMI concerned; `path` a JSON pointer into the source; `remedy` says what to do."""
 
-    code: str
+    id: str
     message: str
     remedy: str = ""
     place: Place = NOWHERE
@@ -58,8 +58,23 @@ class Problem:
 
     @property
     def rule(self) -> str:
-        """The last part of the code, such as `badType`."""
-        return self.code.rsplit(":", 1)[-1]
+        """The last part of the id, such as `badType`."""
+        return self.id.rsplit(":", 1)[-1]
+
+    @property
+    def file(self) -> str:
+        """The name of the source: a path, `text 1`, or a DTMI for decoded JSON."""
+        return self.place.file
+
+    @property
+    def line(self) -> int:
+        """The line in the source, from 1; 0 when there is no text."""
+        return self.place.line
+
+    @property
+    def column(self) -> int:
+        """The column in the source, from 1; 0 when there is no text."""
+        return self.place.column
 
     def __str__(self) -> str:
         where = f"{self.place}: " if self.place.file else ""
@@ -104,7 +119,7 @@ class Report:
         return iter(self.problems)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class EnumValue:
     """One value of an Enum; `value` is str or int, as the Enum's value schema says."""
 
@@ -114,9 +129,12 @@ class EnumValue:
     description: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Schema:
     """A schema: a primitive (`kind` is its term, such as double), or Array, Enum, Map or Object.
+
+    `id` is its DTMI; primitives and geospatial schemas have their term instead. In DTDL v4 a schema may lead back to
+    itself, so code that follows schemas must remember where it has been.
 
     Objects have `fields`, Enums `values` of primitive `value_schema`, Maps `key_name` and `value`, Arrays `element`.
     """
@@ -125,7 +143,7 @@ class Schema:
     id: str
     display_name: Mapping[str, str] = field(default_factory=dict)
     description: Mapping[str, str] = field(default_factory=dict)
-    fields: dict[str, Field] = field(default_factory=dict)
+    fields: Mapping[str, Field] = field(default_factory=dict)
     values: tuple[EnumValue, ...] = ()
     value_schema: str = ""
     key_name: str = ""
@@ -133,25 +151,33 @@ class Schema:
     element: Schema | None = None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Field:
-    """A named value with a schema: a field of an Object, the value of a Map, the payload of a Command."""
+    """A named value with a schema: a field of an Object, the value of a Map, the payload of a Command.
+
+    `types` are the semantic and adjunct types beside its DTDL type, `extras` the values of the properties they add
+    (other than `unit`, which is the unit's term).
+    """
 
     name: str
     schema: Schema
     id: str = ""
     types: tuple[str, ...] = ()
     unit: str | None = None
+    nullable: bool = False
+    extras: Mapping[str, Any] = field(default_factory=dict)
     display_name: Mapping[str, str] = field(default_factory=dict)
     description: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Content:
     """One content element of an Interface, own or inherited; `defined_in` is the Interface that declares it.
 
     `schema` belongs to Property and Telemetry, `component` (a DTMI) to Component, `target` (None = any), `properties`
-    and `max_multiplicity` to Relationship, `request` and `response` to Command. `types` are the semantic types.
+    and `max_multiplicity` to Relationship, `request` and `response` to Command. `types` are the semantic and adjunct
+    types beside the DTDL type, such as Voltage or Historized; `extras` the values of the properties they add (other
+    than `unit`, which is the unit's term).
     """
 
     kind: ContentKind
@@ -161,33 +187,36 @@ class Content:
     schema: Schema | None = None
     component: str = ""
     target: str | None = None
-    properties: dict[str, Content] = field(default_factory=dict)
+    properties: Mapping[str, Content] = field(default_factory=dict)
     max_multiplicity: int | None = None
     request: Field | None = None
     response: Field | None = None
     writable: bool = False
     types: tuple[str, ...] = ()
     unit: str | None = None
+    extras: Mapping[str, Any] = field(default_factory=dict)
     comment: str = ""
     display_name: Mapping[str, str] = field(default_factory=dict)
     description: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Interface:
     """A DTDL Interface. `contents` has the inherited elements merged in, `own` only those declared here.
 
-    `definition` is the JSON object as it was given; `version` the DTDL version (2 or 3), not the DTMI's.
+    `definition` is the JSON object as it was given; `version` the DTDL version (2, 3 or 4), not the DTMI's.
     """
 
     id: str
     version: int
     extends: tuple[str, ...]
-    own: dict[str, Content]
-    contents: dict[str, Content]
-    schemas: dict[str, Schema]
+    own: Mapping[str, Content]
+    contents: Mapping[str, Content]
+    schemas: Mapping[str, Schema]
     definition: Mapping[str, Any]
     source: str = ""
+    types: tuple[str, ...] = ()
+    extras: Mapping[str, Any] = field(default_factory=dict)
     comment: str = ""
     display_name: Mapping[str, str] = field(default_factory=dict)
     description: Mapping[str, str] = field(default_factory=dict)
