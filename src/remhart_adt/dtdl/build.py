@@ -4,51 +4,52 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from remhart_adt.dtdl.elements import Element, Index, Reference
-from remhart_adt.dtdl.rules import lineage
+from remhart_adt.dtdl.elements import Element, Index, Link, Reference
+from remhart_adt.dtdl.quantities import quantities
+from remhart_adt.dtdl.standard import GEOSPATIAL, Standard
+from remhart_adt.dtdl.structure import lineage
 from remhart_adt.dtdl.types import Content, ContentKind, EnumValue, Field, Interface, Schema
 
 __all__ = ["build_interfaces"]
 
-# Geospatial schemas are GeoJSON geometries: how many arrays deep their coordinates are (RFC 7946).
-_COORDINATES: Final = {
-    "point": 1,
-    "lineString": 2,
-    "multiPoint": 2,
-    "polygon": 3,
-    "multiLineString": 3,
-    "multiPolygon": 4,
-}
+_DOUBLE: Final = Schema("double", "double")
 
 
 class _Builder:
     def __init__(self, index: Index) -> None:
         self._index = index
         self._schemas: dict[str, Schema] = {}
-        self._own: dict[str, dict[str, Content]] = {}
+        self._own: dict[int, dict[str, Content]] = {}
 
     def interface(self, element: Element) -> Interface:
-        family = lineage(self._index, element)
+        own = self.own(element)
         # Own contents first, then those of the nearest parents: the order in which a reader meets them.
-        contents = {name: content for member in family for name, content in self.own(member).items()}
+        contents = own
+        if element.links.get("extends"):
+            family = lineage(self._index, element)
+            contents = {name: content for member in family for name, content in self.own(member).items()}
+        schemas = [link for link in element.links.get("schemas", ()) if isinstance(link, Element)]
         return Interface(
             id=element.id,
             version=element.version,
-            extends=tuple(link.id if isinstance(link, Element) else link.dtmi for link in _links(element, "extends")),
-            own=self.own(element),
+            extends=tuple(self._dtmi(link) for link in element.links.get("extends", ())),
+            own=own,
             contents=contents,
-            schemas={child.id: self.complex(child) for child in element.children("schemas")},
+            schemas={child.id: self.complex(child) for child in schemas},
             definition=element.raw,
             source=element.text.name,
-            **_about(element),
             comment=element.literals.get("comment", ""),
+            **_about(element),
+            **_added(element),
         )
 
     def own(self, element: Element) -> dict[str, Content]:
-        if element.id not in self._own:
-            found = [self._index.target(link) for link in _links(element, "contents")]
-            self._own[element.id] = {c.name: self.content(c, element.id) for c in found if c is not None}
-        return self._own[element.id]
+        known = self._own.get(id(element))
+        if known is None:
+            found = [self._index.target(link) for link in element.links.get("contents", ())]
+            known = {c.name: self.content(c, element.id) for c in found if c is not None}
+            self._own[id(element)] = known
+        return known
 
     def content(self, element: Element, owner: str) -> Content:
         kind: ContentKind = element.kind  # type: ignore[assignment]  # the metamodel admits only these
@@ -56,10 +57,9 @@ class _Builder:
         if kind in ("Property", "Telemetry"):
             more["schema"] = self.schema(element, "schema")
         elif kind == "Component":
-            link = _links(element, "schema")[0]
-            more["component"] = link.id if isinstance(link, Element) else link.dtmi
+            more["component"] = self._dtmi(element.links["schema"][0])
         elif kind == "Relationship":
-            found = [self._index.target(link) for link in _links(element, "properties")]
+            found = [self._index.target(link) for link in element.links.get("properties", ())]
             more["target"] = element.literals.get("target")
             more["max_multiplicity"] = element.literals.get("maxMultiplicity")
             more["properties"] = {p.name: self.content(p, owner) for p in found if p is not None}
@@ -72,71 +72,89 @@ class _Builder:
             id=element.id,
             defined_in=owner,
             writable=bool(element.literals.get("writable", False)),
-            types=element.types,
-            unit=element.unit,
             comment=element.literals.get("comment", ""),
             **_about(element),
+            **_added(element),
+            unit=_unit(element),
             **more,
         )
 
     def _payload(self, element: Element, prop: str) -> Field | None:
-        links = _links(element, prop)
-        target = self._index.target(links[0]) if links else None
-        return self.field(target) if target is not None else None
+        links = element.links.get(prop)
+        return self.field(links[0]) if links else None
 
-    def field(self, element: Element) -> Field:
+    def field(self, link: Link) -> Field:
+        element = self._index.target(link)
+        if element is None:
+            return self._standard_field(link)
         return Field(
             name=element.name,
             schema=self.schema(element, "schema"),
             id=element.id,
-            types=element.types,
-            unit=element.unit,
+            nullable=bool(element.literals.get("nullable", False)),
+            unit=_unit(element),
             **_about(element),
+            **_added(element),
         )
 
-    def schema(self, element: Element, prop: str) -> Schema:
-        link = _links(element, prop)[0]
-        if isinstance(link, Reference) and link.standard:
-            return self._standard(link.standard)
-        target = self._index.target(link)
-        if target is None:  # every reference was resolved before anything is built
-            raise AssertionError(f"{element.id} has no {prop}")
-        return self.complex(target)
+    def _standard_field(self, link: Link) -> Field:
+        """A field of a geometry, which a model may take into an Object of its own."""
+        standard = link.standard if isinstance(link, Reference) else None
+        if standard is None:
+            raise AssertionError("every reference was resolved before anything is built")
+        owner = standard.id.rpartition(":")[0].rpartition(":")[2]
+        if owner in GEOSPATIAL:
+            return _geometry(owner, standard.id).fields[standard.term]
+        return Field(standard.term, _DOUBLE, id=standard.id)
 
-    def _standard(self, term: str) -> Schema:
-        if term not in self._schemas:
-            self._schemas[term] = _geometry(term) if term in _COORDINATES else Schema(kind=term, id=term)
-        return self._schemas[term]
+    def schema(self, element: Element, prop: str) -> Schema:
+        link = element.links[prop][0]
+        target = self._index.target(link)
+        if target is not None:
+            return self.complex(target)
+        standard = link.standard if isinstance(link, Reference) else None
+        if standard is None:
+            raise AssertionError(f"{element.id} has no {prop}")
+        known = self._schemas.get(standard.id)
+        if known is None:
+            known = self._schemas[standard.id] = _standard_schema(standard)
+        return known
 
     def complex(self, element: Element) -> Schema:
         done = self._schemas.get(element.id)
         if done is not None:
             return done
         fields: dict[str, Field] = {}
-        schema = self._schemas[element.id] = Schema(kind=element.kind, id=element.id, fields=fields, **_about(element))
+        schema = Schema(kind=element.kind, id=element.id, fields=fields, **_about(element))
+        self._schemas[element.id] = schema
 
         def fill(name: str, value: Any) -> None:
             # The schema has to exist before what it contains, since in DTDL v4 it may contain itself.
             object.__setattr__(schema, name, value)
 
         if element.kind == "Object":
-            fields.update({child.name: self.field(child) for child in element.children("fields")})
+            found = (self.field(link) for link in element.links.get("fields", ()))
+            fields.update({field.name: field for field in found})
         elif element.kind == "Enum":
             fill("value_schema", self.schema(element, "valueSchema").kind)
-            values = [
-                EnumValue(c.name, _plain(c.literals["enumValue"]), **_about(c)) for c in element.children("enumValues")
-            ]
-            fill("values", tuple(values))
+            fill("values", tuple(self._enum_value(link) for link in element.links.get("enumValues", ())))
         elif element.kind == "Map":
-            fill("key_name", element.children("mapKey")[0].name)
-            fill("value", self.field(element.children("mapValue")[0]))
+            key = self._index.target(element.links["mapKey"][0])
+            fill("key_name", key.name if key is not None else "")
+            fill("value", self.field(element.links["mapValue"][0]))
         else:
             fill("element", self.schema(element, "elementSchema"))
         return schema
 
+    def _enum_value(self, link: Link) -> EnumValue:
+        element = self._index.target(link)
+        if element is not None:
+            return EnumValue(element.name, element.literals["enumValue"], **_about(element))
+        term = link.standard.term if isinstance(link, Reference) and link.standard is not None else ""
+        return EnumValue(term, term[:1].upper() + term[1:] if term in GEOSPATIAL else term)
 
-def _links(element: Element, prop: str) -> list[Element | Reference]:
-    return element.links.get(prop, [])
+    def _dtmi(self, link: Link) -> str:
+        return link.id if isinstance(link, Element) else link.dtmi
 
 
 def _about(element: Element) -> dict[str, Any]:
@@ -146,21 +164,73 @@ def _about(element: Element) -> dict[str, Any]:
     }
 
 
-def _plain(value: Any) -> str | int:
-    return value if isinstance(value, str) else int(value)
+def _added(element: Element) -> dict[str, Any]:
+    """The supplemental types, and the values of what they add, by its word."""
+    if not element.supplements:
+        return {}
+    values = {dtmi.rpartition(":")[2].partition(";")[0]: value for dtmi, value in element.extras.items()}
+    return {"types": tuple(s.term for s in element.supplements), "extras": values}
 
 
-def _geometry(term: str) -> Schema:
-    coordinates = Schema("double", "double")
-    for depth in range(_COORDINATES[term], 0, -1):
-        coordinates = Schema("Array", f"{term}:coordinates:{depth}", element=coordinates)
+def _unit(element: Element) -> str | None:
+    for dtmi, links in element.extra_links.items():
+        if dtmi.rpartition(":")[2].partition(";")[0] == "unit" and links:
+            link = links[0]
+            if isinstance(link, Reference):
+                return link.standard.term if link.standard is not None else link.dtmi
+            return str(link.raw.get("symbol", "")) or None
+    return None
+
+
+def _standard_schema(standard: Standard) -> Schema:
+    term = standard.term
+    if term in GEOSPATIAL:
+        return _geometry(term, term)
+    if standard.kind == "Array":
+        return _nested(standard.depth, standard.id)
+    if standard.kind == "Object":
+        return _object(standard)
+    if standard.kind == "Enum":
+        return _enum(standard)
+    return Schema(kind=term, id=term)
+
+
+def _nested(depth: int, dtmi: str) -> Schema:
+    schema = _DOUBLE
+    for level in range(depth, 0, -1):
+        schema = Schema("Array", f"{dtmi}:{level}", element=schema)
+    return schema
+
+
+def _geometry(term: str, dtmi: str) -> Schema:
     name = term[0].upper() + term[1:]
     tag = Schema("Enum", f"{term}:type", values=(EnumValue(term, name),), value_schema="string")
-    return Schema("Object", term, fields={"type": Field("type", tag), "coordinates": Field("coordinates", coordinates)})
+    coordinates = Field("coordinates", _nested(GEOSPATIAL[term], f"{term}:coordinates"))
+    return Schema("Object", dtmi, fields={"type": Field("type", tag), "coordinates": coordinates})
+
+
+def _object(standard: Standard) -> Schema:
+    if standard.term == "scaledDecimal":
+        value, scale = Schema("decimal", "decimal"), Schema("short", "short")
+        return Schema("Object", standard.term, fields={"value": Field("value", value), "scale": Field("scale", scale)})
+    names = ("x", "y", "z") if standard.term == "vector" else ("lon", "lat", "alt")
+    return Schema("Object", standard.id, fields={name: Field(name, _DOUBLE) for name in names})
+
+
+def _enum(standard: Standard) -> Schema:
+    """The types of geometries, and the families of units, which are Enums from DTDL v3 on."""
+    geometry = standard.term.removeprefix("geospatial").removesuffix("Type")
+    if standard.term.startswith("geospatial"):
+        words = {geometry[:1].lower() + geometry[1:]: geometry}
+    else:
+        number = int(standard.id.partition(":v")[2][:1])
+        words = {unit: unit for unit in quantities(number).units.get(standard.term, ())}
+    values = tuple(EnumValue(name, value) for name, value in words.items())
+    return Schema("Enum", standard.id, values=values, value_schema="string")
 
 
 def build_interfaces(index: Index) -> dict[str, Interface]:
     """Every interface of a sound index, top-level ones first, by DTMI."""
     builder = _Builder(index)
-    nested = [e for e in index.elements.values() if e.kind == "Interface" and e.parent is not None]
+    nested = [e for e in index.everything if e.kind == "Interface" and e.parent is not None]
     return {element.id: builder.interface(element) for element in (*index.interfaces, *nested)}

@@ -5,36 +5,72 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from remhart_adt.dtdl.messages import code_of, render
+from remhart_adt.dtdl.lexicon import Lexicon
+from remhart_adt.dtdl.messages import full_id, render
+from remhart_adt.dtdl.metamodel import Prop
 from remhart_adt.dtdl.reader import Path, locate, pointer
+from remhart_adt.dtdl.standard import Standard
+from remhart_adt.dtdl.supplements import Extra, Supplement
 from remhart_adt.dtdl.types import Place, Problem, Severity
 
-__all__ = ["MAX_PROBLEMS", "Element", "Index", "Reference", "Spot", "Text", "article"]
+__all__ = ["MAX_PROBLEMS", "Element", "Index", "Link", "Reference", "Spot", "Stop", "Text", "article"]
 
 # A hostile text can break a rule at every byte; nobody reads more than this many problems of one text.
 MAX_PROBLEMS: Final = 500
 
 
+class Stop(Exception):  # noqa: N818 (a signal, not a failure)
+    """An identifier, a context or a required property is unusable; the problem is noted, the text's reading ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A broken rule as noted: the place is the path of `owner` (None: the text itself) and then `tail`."""
+
+    rule: str
+    fields: dict[str, Any]
+    owner: Element | None
+    tail: Path
+    element: Element | str
+    severity: Severity
+
+    @property
+    def path(self) -> Path:
+        return self.tail if self.owner is None else (*self.owner.path, *self.tail)
+
+
 @dataclass(slots=True, eq=False)
 class Text:
-    """One source: its name, its JSON value, and the text it came from when there is one (places need it)."""
+    """One source: its name, its JSON value, and the text it came from when there is one (places need it).
+
+    `repeats`: some object has a key twice. `resolved`: a resolver gave it. `failed`: an error was noted.
+    """
 
     name: str
     value: Any
     text: str | None = None
-    found: list[tuple[str, dict[str, Any], Path, str, Severity]] = field(default_factory=list)
+    repeats: bool = False
+    resolved: bool = False
+    failed: bool = False
+    found: list[_Found] = field(default_factory=list)
 
-    @property
-    def sound(self) -> bool:
-        """Whether no error was noted."""
-        return all(severity != "error" for _, _, _, _, severity in self.found)
-
-    def say(self, rule: str, path: Path, element: str = "", *, severity: Severity = "error", **fields: Any) -> None:
-        """Note a problem at a path of this text."""
+    def say(
+        self,
+        rule: str,
+        owner: Element | None,
+        tail: Path = (),
+        element: Element | str = "",
+        *,
+        severity: Severity = "error",
+        **fields: Any,
+    ) -> None:
+        """Note a problem at a place of this text."""
+        if severity == "error":
+            self.failed = True
         if len(self.found) < MAX_PROBLEMS:
-            self.found.append((rule, fields, path, element, severity))
+            self.found.append(_Found(rule, fields, owner, tail, element, severity))
         elif len(self.found) == MAX_PROBLEMS:
-            self.found.append(("tooManyProblems", {"limit": MAX_PROBLEMS}, (), "", "error"))
+            self.found.append(_Found("tooManyProblems", {"limit": MAX_PROBLEMS}, None, (), "", "error"))
 
     def places(self, paths: set[Path]) -> dict[Path, Place]:
         """Where the paths are in this text."""
@@ -46,68 +82,104 @@ class Text:
         """The problems noted, with their places, in the order of the text."""
         if not self.found:
             return []
-        wanted: dict[Text, set[Path]] = {self: {path for _, _, path, _, _ in self.found}}
-        for _, fields, _, _, _ in self.found:
-            for value in fields.values():
+        wanted: dict[Text, set[Path]] = {self: {found.path for found in self.found}}
+        for found in self.found:
+            for value in found.fields.values():
                 if isinstance(value, Spot):
-                    wanted.setdefault(value.text, set()).add(value.path)
+                    wanted.setdefault(value.element.text, set()).add(value.element.path)
         places = {text: text.places(paths) for text, paths in wanted.items()}
-        result = [
-            Problem(
-                code_of(rule),
-                *render(rule, {k: places[v.text][v.path] if isinstance(v, Spot) else v for k, v in fields.items()}),
-                places[self][path],
-                element,
-                pointer(path),
-                severity,
-            )
-            for rule, fields, path, element, severity in self.found
-        ]
+        result = []
+        for found in self.found:
+            shown = {
+                k: places[v.element.text][v.element.path] if isinstance(v, Spot) else v for k, v in found.fields.items()
+            }
+            element = found.element.id if isinstance(found.element, Element) else found.element
+            place, path = places[self][found.path], pointer(found.path)
+            message, remedy = render(found.rule, shown)
+            result.append(Problem(full_id(found.rule), message, remedy, place, element, path, found.severity))
         return sorted(result, key=lambda p: (p.place.line, p.place.column))
 
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """A path in a text, as a value in a message: it is shown as the place it stands at."""
+    """Another element, as a value in a message: it is shown as the place it stands at."""
 
-    text: Text
-    path: Path
+    element: Element
 
 
 @dataclass(slots=True, eq=False)
 class Reference:
-    """A value that names an element defined elsewhere. `standard` is the kind of a language-defined element (a
-    primitive schema's term, or the term of a geospatial schema), else empty."""
+    """A value that names an element: its DTMI, where it stands in its element, whether a word of the context was
+    written, and, once resolved, the element or the one that the language defines."""
 
     dtmi: str
-    path: Path
-    standard: str = ""
+    at: Path
+    word: bool = False
+    target: Element | None = None
+    standard: Standard | None = None
 
 
 @dataclass(slots=True, eq=False)
 class Element:
-    """One element as written: class, literals, and links (child elements or references) by property name."""
+    """One element as written. `at` leads to it from its parent (from the top of the text for a top-level one).
 
-    id: str
+    `links` are child elements and references by property name, `extras` the literal values and `extra_links` the
+    references of properties that supplemental types add, by DTMI.
+    """
+
     kind: str
-    version: int
+    lexicon: Lexicon
+    raw: dict[str, Any]
     text: Text
-    path: Path
-    partition: str
     parent: Element | None
     parent_property: str
-    raw: dict[str, Any]
+    at: Path
+    given_id: str | None
+    partition: Element | None = None
+    supplements: tuple[Supplement, ...] = ()
     literals: dict[str, Any] = field(default_factory=dict)
-    links: dict[str, list[Element | Reference]] = field(default_factory=dict)
-    types: tuple[str, ...] = ()
-    unit: str | None = None
-    families: dict[str, str] = field(default_factory=dict)
+    links: dict[str, list[Link]] = field(default_factory=dict)
+    extras: dict[str, Any] = field(default_factory=dict)
+    extra_links: dict[str, list[Link]] = field(default_factory=dict)
+    _id: str = ""
+
+    @property
+    def id(self) -> str:
+        """The DTMI: as given, else generated from the parent's, the property and the name."""
+        if self.given_id is not None:
+            return self.given_id
+        if not self._id:
+            base, mark, version = (self.parent.id if self.parent is not None else "").partition(";")
+            name = self.literals.get("name")
+            prop = self.parent_property.partition(";")[0]
+            self._id = f"{base}:_{prop}{f':__{name}' if name else ''}{mark}{version}"
+        return self._id
+
+    @property
+    def version(self) -> int:
+        """The DTDL version it is written in."""
+        return self.lexicon.version
+
+    @property
+    def path(self) -> Path:
+        """Where it is in its text."""
+        parts: list[Path] = []
+        current: Element | None = self
+        while current is not None:
+            parts.append(current.at)
+            current = current.parent
+        return tuple(part for at in reversed(parts) for part in at)
 
     @property
     def name(self) -> str:
         """The element's name, or nothing."""
         value = self.literals.get("name", "")
         return value if isinstance(value, str) else ""
+
+    @property
+    def owner(self) -> Element:
+        """The Interface it belongs to; an Interface belongs to itself."""
+        return self if self.kind == "Interface" or self.partition is None else self.partition
 
     def label(self) -> str:
         """How messages call it: kind with name, or with identifier."""
@@ -117,27 +189,36 @@ class Element:
         """The elements defined in place under a property."""
         return [link for link in self.links.get(prop, ()) if isinstance(link, Element)]
 
-    def say(self, rule: str, at: str = "", /, **fields: Any) -> None:
-        """Note a problem of this element, at one of its properties if that is present."""
-        self.say_at((*self.path, at) if at and at in self.raw else self.path, rule, at, **fields)
+    def has_type(self, names: frozenset[str]) -> bool:
+        """Whether it has one of these DTDL classes (by name) or supplemental types (by DTMI)."""
+        return self.kind in names or any(s.id in names or s.parent in names for s in self.supplements)
 
-    def say_at(self, path: Path, rule: str, prop: str, /, **fields: Any) -> None:
-        """Note a problem of this element's property at an exact path."""
+    def say(self, rule: str, prop: str = "", tail: Path | None = None, /, **fields: Any) -> None:
+        """Note a problem of this element, at one of its properties if that is present, or at an exact place in it."""
+        where = tail if tail is not None else (prop,) if prop and prop in self.raw else ()
         known = {"where": self.label(), "version": self.version, "prop": prop}
-        self.text.say(rule, path, self.id, **{**known, **fields})
+        self.text.say(rule, self, where, self, **{**known, **fields})
+
+
+Link = Element | Reference
 
 
 @dataclass(slots=True)
 class Index:
-    """Every element of every text by identifier, the top-level interfaces in order, and all open references."""
+    """Every element of every text, in the order in which they were read to their end; those with an identifier of
+    their own by that; the top-level interfaces in order; and all references."""
 
-    elements: dict[str, Element] = field(default_factory=dict)
+    everything: list[Element] = field(default_factory=list)
+    identified: dict[str, Element] = field(default_factory=dict)
     interfaces: list[Element] = field(default_factory=list)
-    references: list[tuple[Element, str, Reference]] = field(default_factory=list)
+    references: list[tuple[Element, str, Prop | Extra, Reference]] = field(default_factory=list)
 
-    def target(self, link: Element | Reference) -> Element | None:
+    def target(self, link: Link) -> Element | None:
         """The element a link leads to; None for language-defined or missing ones."""
-        return link if isinstance(link, Element) else self.elements.get(link.dtmi) if not link.standard else None
+        if isinstance(link, Reference):
+            return link.target
+        # An identifier that an enclosing element took as well belongs to that one.
+        return link if link.given_id is None else self.identified.get(link.given_id, link)
 
 
 def article(kind: str, name: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from remhart_adt.dtdl.types import OFFICIAL, OWN
 
-__all__ = ["OWN_RULES", "code_of", "render"]
+__all__ = ["OWN_RULES", "full_id", "render"]
 
 OWN_RULES: Final[dict[str, tuple[str, str]]] = {
     "commandNotRunnable": (
@@ -198,8 +198,8 @@ class _Blank(dict[str, Any]):
         return ""
 
 
-def code_of(rule: str) -> str:
-    """The full code of a rule: the public parser's ValidationID, or our own."""
+def full_id(rule: str) -> str:
+    """The full id of a rule: the official parser's ValidationID, or our own."""
     return (OWN if rule in OWN_RULES else OFFICIAL) + rule
 
 

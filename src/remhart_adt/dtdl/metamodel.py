@@ -1,92 +1,137 @@
 """The DTDL language as data: which classes there are, which properties each has, and their limits, per DTDL version.
 
-Source: the DTDL v2 and v3 language descriptions and the metamodel digest of the public parser (Microsoft, MIT). A
-version is a column of these tables: another one is added by extending the tables, not the code that walks them.
+Source of the facts: the DTDL v2, v3 and v4 language descriptions and the metamodel digest of the official parser
+(Microsoft and the Digital Twin Consortium, MIT). A version is a column of these tables: another one is added by
+extending the tables, not the code that walks them.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Final, Literal
 
 __all__ = [
     "ABSTRACT",
-    "CLASSES",
     "COMPLEX",
     "CONTEXT",
-    "GEOSPATIAL",
-    "INTERFACE_ID_LENGTH",
-    "MAX_CONTENTS_TOTAL",
-    "MAX_EXTENDS_DEPTH",
-    "MAX_EXTENDS_TOTAL",
-    "MAX_ID_LENGTH",
-    "MAX_PARTITION_BYTES",
-    "MAX_SCHEMA_DEPTH",
+    "LIMITS",
     "NUMERIC",
     "PRIMITIVES",
+    "SCHEMAS",
     "VERSIONS",
     "DtdlClass",
+    "Limits",
     "Prop",
-    "known_terms",
+    "class_names",
+    "classes",
+    "language_words",
     "valid_dtmi",
 ]
 
 CONTEXT: Final = "dtmi:dtdl:context;"
-VERSIONS: Final = (2, 3)
+VERSIONS: Final = (2, 3, 4)
 
-PRIMITIVES: Final = ("boolean", "date", "dateTime", "double", "duration", "float", "integer", "long", "string", "time")
-NUMERIC: Final = frozenset({"double", "float", "integer", "long"})
-COMPLEX: Final = ("Array", "Enum", "Map", "Object")
-GEOSPATIAL: Final = ("lineString", "multiLineString", "multiPoint", "multiPolygon", "point", "polygon")
-# Names of classes that may not be the @type of an element: abstract ones, and those only the language instantiates.
-ABSTRACT: Final = frozenset(
+# Primitive schemas: term -> class. The ones of DTDL v2 are good in every version.
+_PRIMITIVES_V2: Final = [
+    "boolean",
+    "date",
+    "dateTime",
+    "double",
+    "duration",
+    "float",
+    "integer",
+    "long",
+    "string",
+    "time",
+]
+_PRIMITIVES_V4: Final = [
+    "byte",
+    "bytes",
+    "decimal",
+    "short",
+    "unsignedByte",
+    "unsignedInteger",
+    "unsignedLong",
+    "unsignedShort",
+    "uuid",
+]
+PRIMITIVES: Final[dict[int, tuple[str, ...]]] = {
+    2: tuple(_PRIMITIVES_V2),
+    3: tuple(_PRIMITIVES_V2),
+    4: tuple(sorted(_PRIMITIVES_V2 + _PRIMITIVES_V4)),
+}
+# Classes of primitive schemas that count as NumericSchema.
+NUMERIC: Final = frozenset(
     {
-        "ComplexSchema",
-        "Content",
-        "Entity",
-        "LatentType",
-        "NamedEntity",
-        "NamedLatentType",
-        "NumericSchema",
-        "PrimitiveSchema",
-        "Schema",
-        "SchemaField",
-        "TemporalSchema",
-        "Boolean",
-        "Date",
-        "DateTime",
+        "Byte",
+        "Decimal",
         "Double",
-        "Duration",
         "Float",
         "Integer",
         "Long",
-        "String",
-        "Time",
-        "CommandType",
-        "Unit",
-        "UnitAttribute",
+        "Short",
+        "UnsignedByte",
+        "UnsignedInteger",
+        "UnsignedLong",
+        "UnsignedShort",
     }
 )
+COMPLEX: Final = ("Array", "Enum", "Map", "Object")
+SCHEMAS: Final[dict[int, frozenset[str]]] = {
+    version: frozenset({*COMPLEX, *(term[0].upper() + term[1:] for term in terms)})
+    for version, terms in PRIMITIVES.items()
+}
+# Classes that no element in a model is of: abstract ones, and those that only extensions can make use of.
+ABSTRACT: Final = [
+    "ComplexSchema",
+    "Content",
+    "Entity",
+    "LatentType",
+    "NamedEntity",
+    "NamedLatentType",
+    "NumericSchema",
+    "PrimitiveSchema",
+    "Schema",
+    "SchemaField",
+    "TemporalSchema",
+    "Unit",
+    "UnitAttribute",
+]
 
-MAX_ID_LENGTH: Final = 2048
-INTERFACE_ID_LENGTH: Final = 128
-MAX_SCHEMA_DEPTH: Final = {2: 5, 3: 5}
-MAX_EXTENDS_DEPTH: Final = {2: 10, 3: 10}
-MAX_EXTENDS_TOTAL: Final = {2: None, 3: 1024}
-MAX_CONTENTS_TOTAL: Final = {2: None, 3: 100_000}
-MAX_PARTITION_BYTES: Final = {2: None, 3: 1_048_576}
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits that DTDL v4 lets a model exchange for others by a limit context."""
+
+    id_length: int = 2048
+    interface_id_length: int = 128
+    description: int = 512
+    schema_depth: int = 5
+    extends_depth: int = 10
+    extends_total: int | None = 1024
+    contents_total: int | None = 100_000
+    json_bytes: int | None = 1_048_576
+
+
+# By DTDL version, and in version 4 by the limit context in force.
+LIMITS: Final[dict[tuple[int, str], Limits]] = {
+    (2, ""): Limits(extends_total=None, contents_total=None, json_bytes=None),
+    (3, ""): Limits(),
+    (4, ""): Limits(schema_depth=8, extends_depth=12),
+    (4, "dtmi:dtdl:limits:aio;1"): Limits(512, 256, 2048, schema_depth=12, extends_depth=12),
+    (4, "dtmi:dtdl:limits:onvif;1"): Limits(512, 256, 4096, schema_depth=24, extends_depth=12),
+}
 
 _SEGMENTS = r"dtmi:[A-Za-z](?:[A-Za-z0-9_]*[A-Za-z0-9])?(?::[A-Za-z](?:[A-Za-z0-9_]*[A-Za-z0-9])?)*"
-_DTMI: Final = {
-    2: re.compile(_SEGMENTS + r";[1-9][0-9]{0,8}", re.ASCII),
-    3: re.compile(_SEGMENTS + r"(?:;[1-9][0-9]{0,8}(?:\.[1-9][0-9]{0,5})?)?", re.ASCII),
-}
+_V3 = re.compile(_SEGMENTS + r"(?:;[1-9][0-9]{0,8}(?:\.[1-9][0-9]{0,5})?)?", re.ASCII)
+_DTMI: Final = {2: re.compile(_SEGMENTS + r";[1-9][0-9]{0,8}", re.ASCII), 3: _V3, 4: _V3}
 NAME_PATTERN: Final = re.compile(r"[A-Za-z](?:[A-Za-z0-9_]*[A-Za-z0-9])?", re.ASCII)
 
 
 def valid_dtmi(text: str, version: int) -> bool:
-    """Whether the text is a DTMI that a model of this DTDL version may use. Unlike the public parser, whose pattern
+    """Whether the text is a DTMI that a model of this DTDL version may use. Unlike the official parser, whose pattern
     lets a final line feed pass, the whole text must match."""
     return _DTMI[version].fullmatch(text) is not None
 
@@ -98,11 +143,12 @@ Kind = Literal["string", "langString", "boolean", "integer", "literal", "dtmi", 
 class Prop:
     """One property of a DTDL class in one DTDL version.
 
-    `kind` object: the value is an element of one of the classes `allowed`, or a reference to one; `older_allowed`: of
-    an older DTDL version too. `infer` is the class when @type is left out. `segment`: the element's name is part of
-    generated identifiers. `unique`: properties that differ among siblings.
+    `kind` object: the value is an element of one of the classes `allowed`, in one of the DTDL `versions`, or a
+    reference to one; `values` narrows that to the named standard elements. `infer` is the class when @type is left
+    out. `segment`: the element's name is part of generated identifiers. `unique`: properties that differ among siblings.
     """
 
+    name: str
     kind: Kind
     required: bool = False
     plural: bool = False
@@ -112,10 +158,10 @@ class Prop:
     minimum: int | None = None
     maximum: int | None = None
     allowed: frozenset[str] = frozenset()
+    versions: frozenset[int] = frozenset()
+    values: tuple[str, ...] = ()
     infer: str = ""
     id_required: bool = False
-    reference_only: bool = False
-    older_allowed: bool = False
     segment: bool = False
     unique: tuple[str, ...] = ()
 
@@ -128,133 +174,112 @@ class DtdlClass:
     properties: dict[str, Prop]
 
 
-_SCHEMAS = frozenset({*PRIMITIVES, *COMPLEX})
-_CONTENTS = frozenset({"Property", "Telemetry", "Command", "Relationship", "Component"})
+def _element(name: str, allowed: frozenset[str] | str, versions: frozenset[int], **more: object) -> Prop:
+    names = frozenset({allowed}) if isinstance(allowed, str) else allowed
+    return Prop(name, "object", allowed=names, versions=versions, **more)  # type: ignore[arg-type]
 
 
-def _classes(v: int) -> dict[str, DtdlClass]:
-    v2 = v == 2
-    entity = {
-        "comment": Prop("string", max_length=512),
-        "description": Prop("langString", max_length=512),
-        "displayName": Prop("langString", max_length=64 if v2 else 512),
+@cache
+def classes(version: int, limits: str = "") -> dict[str, DtdlClass]:
+    """Every class that an element of a model of this version can have, under these limits."""
+    v2 = version == 2
+    same = frozenset({version})
+    older = frozenset(v for v in VERSIONS if v <= version)
+    short = 64 if v2 else 512
+    entity = (
+        Prop("comment", "string", max_length=512),
+        Prop("description", "langString", max_length=LIMITS[version, limits].description),
+        Prop("displayName", "langString", max_length=short),
+    )
+    named = (*entity, Prop("name", "string", required=True, max_length=short, name_like=True))
+    schema = _element("schema", SCHEMAS[version], older, required=True)
+    writable = Prop("writable", "boolean")
+    nullable = (Prop("nullable", "boolean"),) if version >= 4 else ()
+    request, response = ("CommandPayload",) * 2 if v2 else ("CommandRequest", "CommandResponse")
+    contents = frozenset({"Property", "Telemetry", "Command", "Relationship", "Component"})
+    listed: dict[str, object] = {"plural": True, "segment": True, "unique": ("name",)}
+    strings = frozenset({"String"})
+    primitives = SCHEMAS[version] - set(COMPLEX)
+    tables: dict[str, tuple[Prop, ...]] = {
+        "Interface": (
+            *entity,
+            _element("contents", contents, older, max_count=300 if v2 else None, **listed),
+            _element("extends", "Interface", older, plural=True, max_count=2 if v2 else None, id_required=True),
+            _element("schemas", frozenset(COMPLEX), same, plural=True, id_required=True),
+        ),
+        "Property": (*named, schema, writable),
+        "Telemetry": (*named, schema),
+        "Command": (
+            *named,
+            _element("commandType", "CommandType", same, id_required=True),
+            _element("request", request, same, infer=request),
+            _element("response", response, same, infer=response),
+        ),
+        request: (*named, schema, *nullable),
+        response: (*named, schema, *nullable),
+        "Component": (*named, _element("schema", "Interface", older, required=True, id_required=True)),
+        "Relationship": (
+            *named,
+            Prop("maxMultiplicity", "integer", minimum=1, maximum=500 if v2 else None),
+            Prop("minMultiplicity", "integer", minimum=0, maximum=0),
+            _element("properties", "Property", older, max_count=300 if v2 else None, **listed),
+            Prop("target", "dtmi", max_length=LIMITS[version, limits].id_length),
+            writable,
+        ),
+        "Array": (*entity, _element("elementSchema", SCHEMAS[version], older, required=True)),
+        "Enum": (
+            *entity,
+            _element(
+                "enumValues",
+                "EnumValue",
+                same,
+                required=v2,
+                infer="EnumValue",
+                max_count=100 if v2 else None,
+                **{**listed, "unique": ("name", "enumValue")},
+            ),
+            _element("valueSchema", primitives, older, required=True, id_required=True, values=("integer", "string")),
+        ),
+        "EnumValue": (*named, Prop("enumValue", "literal", required=True)),
+        "Map": (
+            *entity,
+            _element("mapKey", "MapKey", same, required=True, infer="MapKey"),
+            _element("mapValue", "MapValue", same, required=True, infer="MapValue"),
+        ),
+        "MapKey": (*named, _element("schema", strings, older, required=True, id_required=True)),
+        "MapValue": (*named, schema),
+        "Object": (
+            *entity,
+            _element("fields", "Field", same, required=v2, infer="Field", max_count=30 if v2 else None, **listed),
+        ),
+        "Field": (*named, schema),
     }
-    name = {"name": Prop("string", required=True, max_length=64 if v2 else 512, name_like=True)}
-    schema = Prop("object", required=True, allowed=_SCHEMAS, older_allowed=True)
-    payload = {**entity, **name, "schema": schema}
-    field_props = Prop(
-        "object",
-        required=v2,
-        plural=True,
-        max_count=30 if v2 else None,
-        allowed=frozenset({"Field"}),
-        infer="Field",
-        segment=True,
-        unique=("name",),
-    )
-    enum_values = Prop(
-        "object",
-        required=v2,
-        plural=True,
-        max_count=100 if v2 else None,
-        allowed=frozenset({"EnumValue"}),
-        infer="EnumValue",
-        segment=True,
-        unique=("name", "enumValue"),
-    )
-    contents = Prop(
-        "object",
-        plural=True,
-        max_count=300 if v2 else None,
-        allowed=_CONTENTS,
-        segment=True,
-        unique=("name",),
-        older_allowed=True,
-    )
-    request = "CommandPayload" if v2 else "CommandRequest"
-    response = "CommandPayload" if v2 else "CommandResponse"
-    tables: dict[str, dict[str, Prop]] = {
-        "Interface": {
-            **entity,
-            "contents": contents,
-            "extends": Prop(
-                "object",
-                plural=True,
-                max_count=2 if v2 else None,
-                allowed=frozenset({"Interface"}),
-                id_required=True,
-                older_allowed=True,
-            ),
-            "schemas": Prop("object", plural=True, allowed=frozenset(COMPLEX), id_required=True),
-        },
-        "Property": {**payload, "writable": Prop("boolean")},
-        "Telemetry": payload,
-        "Command": {
-            **entity,
-            **name,
-            "commandType": Prop("object", allowed=frozenset({"CommandType"}), reference_only=True),
-            "request": Prop("object", allowed=frozenset({request}), infer=request),
-            "response": Prop("object", allowed=frozenset({response}), infer=response),
-        },
-        request: payload,
-        response: payload,
-        "Component": {
-            **entity,
-            **name,
-            "schema": Prop(
-                "object", required=True, allowed=frozenset({"Interface"}), id_required=True, older_allowed=True
-            ),
-        },
-        "Relationship": {
-            **entity,
-            **name,
-            "minMultiplicity": Prop("integer", minimum=0, maximum=0),
-            "maxMultiplicity": Prop("integer", minimum=1, maximum=500 if v2 else None),
-            "properties": Prop(
-                "object",
-                plural=True,
-                max_count=300 if v2 else None,
-                allowed=frozenset({"Property"}),
-                segment=True,
-                unique=("name",),
-                older_allowed=True,
-            ),
-            "target": Prop("dtmi", max_length=MAX_ID_LENGTH),
-            "writable": Prop("boolean"),
-        },
-        "Array": {**entity, "elementSchema": schema},
-        "Enum": {
-            **entity,
-            "enumValues": enum_values,
-            "valueSchema": Prop(
-                "object", required=True, allowed=frozenset(PRIMITIVES), reference_only=True, older_allowed=True
-            ),
-        },
-        "EnumValue": {**entity, **name, "enumValue": Prop("literal", required=True)},
-        "Map": {
-            **entity,
-            "mapKey": Prop("object", required=True, allowed=frozenset({"MapKey"}), infer="MapKey"),
-            "mapValue": Prop("object", required=True, allowed=frozenset({"MapValue"}), infer="MapValue"),
-        },
-        "MapKey": {
-            **entity,
-            **name,
-            "schema": Prop(
-                "object", required=True, allowed=frozenset({"string"}), reference_only=True, older_allowed=True
-            ),
-        },
-        "MapValue": payload,
-        "Object": {**entity, "fields": field_props},
-        "Field": payload,
-    }
-    return {key: DtdlClass(key, props) for key, props in tables.items()}
+    if v2:  # a unit of one's own, in place of a name
+        tables["Unit"] = (*entity, Prop("symbol", "string"))
+    return {name: DtdlClass(name, {prop.name: prop for prop in props}) for name, props in tables.items()}
 
 
-CLASSES: Final = {v: _classes(v) for v in VERSIONS}
+@cache
+def class_names(version: int) -> frozenset[str]:
+    """Every name in `@type` that stands for a DTDL class rather than an extension's type, usable or not."""
+    payloads = {"CommandPayload", "CommandRequest", "CommandResponse"}
+    return frozenset({*classes(version), *SCHEMAS[4], *ABSTRACT, *payloads, "CommandType"})
 
 
-def known_terms(version: int) -> frozenset[str]:
-    """Every bare word the context of this DTDL version defines: class names, property names, instances."""
-    classes = CLASSES[version]
-    properties = {name for cls in classes.values() for name in cls.properties}
-    return frozenset({*classes, *ABSTRACT, *properties, *PRIMITIVES, *GEOSPATIAL, "asynchronous", "synchronous"})
+@cache
+def language_words(version: int) -> dict[str, str]:
+    """The terms of the DTDL context of a version that are neither quantities nor units, with their DTMIs."""
+    known = {*classes(version), *SCHEMAS[version], *ABSTRACT, "CommandPayload", "CommandType", "SemanticType"}
+    known |= {"SemanticUnit"} if version == 2 else {"SemanticUnit", "AdjunctType", "Alias"}
+    words = {name: f"dtmi:dtdl:class:{name};{version}" for name in known}
+    props = {prop for cls in classes(version).values() for prop in cls.properties}
+    props |= {"languageMajorVersion", "symbol", "exponent"}
+    props |= {"unit", "baseUnit", "bottomUnit", "topUnit", "prefix"} if version == 2 else {"aliasFor"}
+    words |= {name: f"dtmi:dtdl:property:{name};{version}" for name in props}
+    words |= {term: f"dtmi:dtdl:instance:Schema:{term};{version}" for term in PRIMITIVES[version]}
+    if version == 2:
+        words = {word: dtmi for word, dtmi in words.items() if "LatentType" not in word}
+    words |= {t: f"dtmi:dtdl:instance:CommandType:{t};{version}" for t in ("asynchronous", "synchronous")}
+    if version > 2:
+        words |= {name: f"dtmi:dtdl:meta:{name};{version}" for name in ("DtdlExtension", "metamodel", "model")}
+    return words

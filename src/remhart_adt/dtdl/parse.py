@@ -6,112 +6,140 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from remhart_adt.dtdl.build import build_interfaces
-from remhart_adt.dtdl.elements import Element, Index, Reference, Text
+from remhart_adt.dtdl.constraints import check_constraints
+from remhart_adt.dtdl.elements import Index, Text
 from remhart_adt.dtdl.model import ModelSet
+from remhart_adt.dtdl.options import DEFAULT, Options
 from remhart_adt.dtdl.profile import PROFILES
 from remhart_adt.dtdl.reader import Path
-from remhart_adt.dtdl.rules import check_references, check_siblings, check_structure, unresolved
+from remhart_adt.dtdl.resolve import Use, check_references, look_up
 from remhart_adt.dtdl.sources import Source, read_sources
+from remhart_adt.dtdl.structure import check_structure
 from remhart_adt.dtdl.types import Problem, Report, Unresolved
 from remhart_adt.dtdl.walk import walk
 from remhart_adt.errors import DtdlError
 
 __all__ = ["Resolver", "parse", "validate"]
 
-Resolver = Callable[[Sequence[str]], Mapping[str, Source] | Iterable[Source]]
+Resolver = Callable[[Sequence[str]], Mapping[str, Source] | Iterable[Source] | None]
 
 # A resolver that answers every question with a new question would never end.
 _ROUNDS: Final = 1000
-_RESERVED: Final = ("dtmi:dtdl:", "dtmi:standard:")
 
 
-def parse(*sources: Source, resolver: Resolver | None = None, profile: str | None = None) -> ModelSet:
+def parse(
+    *sources: Source, resolver: Resolver | None = None, profile: str | None = None, options: Options | None = None
+) -> ModelSet:
     """The interfaces of all sources, and those the resolver adds for references the sources do not define.
 
     A `str` is DTDL text, a `Path` a file or folder, anything else decoded JSON. `resolver(dtmis)` answers with sources
-    for (some of) the DTMIs. `profile` "adt" adds the rules of Azure Digital Twins.
+    for (some of) the DTMIs. `profile` "adt" adds the rules of Azure Digital Twins; `options` say how strictly to read.
     Raises DtdlError, whose `report` has every problem; its message has the first and their number.
     """
-    report, index = _run(sources, resolver, profile)
+    run = _Run(resolver, profile, options)
+    report = run.report(sources)
     if not report.valid:
         raise _error(report)
-    return ModelSet(build_interfaces(index), report)
+    return ModelSet(build_interfaces(run.index), report)
 
 
-def validate(*sources: Source, resolver: Resolver | None = None, profile: str | None = None) -> Report:
+def validate(
+    *sources: Source, resolver: Resolver | None = None, profile: str | None = None, options: Options | None = None
+) -> Report:
     """Everything that is wrong with the sources; arguments as for `parse`. Raises only when a path does not exist."""
-    return _run(sources, resolver, profile)[0]
+    return _Run(resolver, profile, options).report(sources)
 
 
-def _run(sources: tuple[Source, ...], resolver: Resolver | None, profile: str | None) -> tuple[Report, Index]:
-    """1. Read. 2. Walk each text. 3. Resolve. 4. Check references. 5. Check structure. A step runs only when the ones
-    before found no error, because what it would say then is mostly consequence."""
-    if profile is not None and profile not in PROFILES:
-        raise DtdlError(f"there is no profile {profile!r}", remedy=f"Use one of: {', '.join(PROFILES)}")
-    index = Index()
-    texts, problems = read_sources(sources)
-    _walk_all(texts, index)
+class _Run:
+    """One reading of some sources, step by step; a step runs only when the ones before found no error, because what
+    it would say then is mostly consequence."""
 
-    def sound() -> bool:
-        return all(p.severity != "error" for p in problems) and all(text.sound for text in texts)
+    def __init__(self, resolver: Resolver | None, profile: str | None, options: Options | None) -> None:
+        if profile is not None and profile not in PROFILES:
+            raise DtdlError(f"there is no profile {profile!r}", remedy=f"Use one of: {', '.join(PROFILES)}")
+        self.index = Index()
+        self._resolver = resolver
+        self._profile = profile
+        self._options = options or DEFAULT
+        self._texts: list[Text] = []
+        self._problems: list[Problem] = []
+        self._missing: dict[str, list[Use]] = {}
 
-    def report(missing: tuple[Unresolved, ...] = ()) -> Report:
-        found = [*problems, *(p for text in texts for p in text.problems())]
-        return Report(tuple(found), missing)
+    def report(self, sources: Iterable[Source]) -> Report:
+        """1. Read and walk each text. 2. Resolve. 3. Check references. 4. Check structure and the extensions' rules.
+        5. The profile."""
+        self._read(sources)
+        for step in (self._resolve, self._references, self._structure, self._profiled):
+            if not self._sound():
+                break
+            step()
+        found = [*self._problems, *(p for text in self._texts for p in text.problems())]
+        return Report(tuple(found), tuple(_located(self._missing)))
 
-    if not sound():
-        return report(), index
-    added, missing = _resolve(index, resolver, problems)
-    texts += added
-    if missing or not sound():
-        return report(missing), index
-    check_references(index)
-    if not sound():
-        return report(), index
-    check_structure(index)
-    if profile is not None:
-        PROFILES[profile](index)
-    return report(), index
+    def _sound(self) -> bool:
+        broken = any(p.severity == "error" for p in self._problems) or any(text.failed for text in self._texts)
+        return not broken and not self._missing
+
+    def _read(self, sources: Iterable[Source], *, resolved: bool = False) -> None:
+        texts, unread = read_sources(sources, self._options, resolved=resolved)
+        self._problems += unread
+        self._texts += texts
+        for text in texts:
+            walk(text, self.index, self._options)
+
+    def _resolve(self) -> None:
+        """Look every reference up, and ask the resolver for what is missing, as long as it answers."""
+        asked: set[str] = set()
+        self._missing = look_up(self.index)
+        for _ in range(_ROUNDS):
+            wanted = [dtmi for dtmi in self._missing if dtmi not in asked]
+            if self._resolver is None or not wanted or any(text.failed for text in self._texts):
+                break
+            asked.update(wanted)
+            answer = self._resolver(wanted)
+            if answer is None:
+                break
+            done = len(self.index.references)
+            before, self._missing = self._missing, {}
+            self._read(answer.values() if isinstance(answer, Mapping) else answer, resolved=True)
+            self._missing = _still_missing(before, self.index) | look_up(self.index, done)
+        if any(text.failed for text in self._texts):
+            self._missing = {}
+
+    def _references(self) -> None:
+        check_references(self.index)
+
+    def _structure(self) -> None:
+        check_structure(self.index)
+        check_constraints(self.index)
+
+    def _profiled(self) -> None:
+        if self._profile is not None:
+            PROFILES[self._profile](self.index)
 
 
-def _walk_all(texts: list[Text], index: Index) -> None:
-    for text in texts:
-        before = len(index.elements)
-        walk(text, index)
-        check_siblings(list(index.elements.values())[before:], index)
+def _still_missing(missing: dict[str, list[Use]], index: Index) -> dict[str, list[Use]]:
+    """Those that the answer of a resolver did not define; the others are linked."""
+    left: dict[str, list[Use]] = {}
+    for dtmi, uses in missing.items():
+        target = index.identified.get(dtmi)
+        if target is None:
+            left[dtmi] = uses
+        for _, _, reference in uses:
+            reference.target = target
+    return left
 
 
-def _resolve(
-    index: Index, resolver: Resolver | None, problems: list[Problem]
-) -> tuple[list[Text], tuple[Unresolved, ...]]:
-    added: list[Text] = []
-    missing = unresolved(index)
-    asked: set[str] = set()
-    for _ in range(_ROUNDS):
-        wanted = [dtmi for dtmi in missing if dtmi not in asked and not dtmi.startswith(_RESERVED)]
-        if resolver is None or not wanted:
-            break
-        asked.update(wanted)
-        answer = resolver(wanted)
-        texts, unread = read_sources(answer.values() if isinstance(answer, Mapping) else answer)
-        problems += unread
-        _walk_all(texts, index)
-        added += texts
-        missing = unresolved(index)
-    for dtmi in [dtmi for dtmi in missing if dtmi.startswith(_RESERVED)]:
-        for element, prop, reference in missing.pop(dtmi):
-            element.say_at(reference.path, "undefinedReservedId", prop, value=dtmi)
-    return added, tuple(_located(missing))
-
-
-def _located(missing: dict[str, list[tuple[Element, str, Reference]]]) -> Iterator[Unresolved]:
+def _located(missing: dict[str, list[Use]]) -> Iterator[Unresolved]:
     """The missing DTMIs with the places that refer to them, each text searched once."""
     paths: dict[Text, set[Path]] = {}
     for element, _, reference in (use for uses in missing.values() for use in uses):
-        paths.setdefault(element.text, set()).add(reference.path)
+        paths.setdefault(element.text, set()).add((*element.path, *reference.at))
     places = {text: text.places(wanted) for text, wanted in paths.items()}
     for dtmi, uses in missing.items():
-        yield Unresolved(dtmi, tuple(places[element.text][reference.path] for element, _, reference in uses))
+        yield Unresolved(
+            dtmi, tuple(places[element.text][*element.path, *reference.at] for element, _, reference in uses)
+        )
 
 
 def _error(report: Report) -> DtdlError:

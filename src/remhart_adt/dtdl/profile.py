@@ -14,7 +14,7 @@ __all__ = ["PROFILES"]
 
 def _adt(index: Index) -> None:
     """No inline interfaces, at most 1 MB of JSON each; commands are stored and never run, so they get a warning."""
-    for element in index.elements.values():
+    for element in index.everything:
         if element.kind == "Interface":
             if element.parent is not None:
                 element.say("inlineInterface")

@@ -1,320 +1,328 @@
 """Semantic types of quantities and their units, as data.
 
-DTDL v2 has them built in; in DTDL v3 they belong to the extension `dtmi:dtdl:extension:quantitativeTypes;1`, which
-knows more of both. Source: the DTDL v2 language description and the QuantitativeTypes v1 extension (Microsoft, MIT).
+DTDL v2 has them built in; in DTDL v3 and v4 they belong to the extension `dtmi:dtdl:extension:quantitativeTypes`, of
+which version 1 is for DTDL v3, versions 2 and 3 for DTDL v4; versions 1 and 2 know the same. Source: the DTDL v2
+language description and the descriptions of the extension (Microsoft and the Digital Twin Consortium, MIT).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
-__all__ = ["QUANTITATIVE_TYPES", "V2", "V3", "Quantities"]
+__all__ = ["BINARY_PREFIXES", "Quantities", "decimal_prefixes", "quantities"]
 
-QUANTITATIVE_TYPES: Final = "dtmi:dtdl:extension:quantitativeTypes;1"
+_DECIMAL_PREFIXES: Final = [
+    "atto",
+    "centi",
+    "deci",
+    "exa",
+    "femto",
+    "giga",
+    "hecto",
+    "kilo",
+    "mega",
+    "micro",
+    "milli",
+    "nano",
+    "peta",
+    "pico",
+    "tera",
+    "yocto",
+    "yotta",
+    "zepto",
+    "zetta",
+]
+BINARY_PREFIXES: Final = ["exbi", "gibi", "kibi", "mebi", "pebi", "tebi", "yobi", "zebi"]
 
-# Unit family: semantic types measured in it, units that both versions know, units that only the extension knows.
-_FAMILIES: Final[dict[str, tuple[str, str, str]]] = {
-    "AccelerationUnit": (
-        "Acceleration",
-        "centimetrePerSecondSquared gForce metrePerSecondSquared",
-        "",
+
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """A family of units and the semantic types measured in it; `_1`: only in the extension, `_3`: from its version 3."""
+
+    types: str = ""
+    units: str = ""
+    types_1: str = ""
+    units_1: str = ""
+    types_3: str = ""
+    units_3: str = ""
+
+
+_FAMILIES: Final[dict[str, _Family]] = {
+    "AccelerationUnit": _Family(
+        types="Acceleration",
+        units="centimetrePerSecondSquared gForce metrePerSecondSquared",
+        units_3="kilometrePerSecondSquared millimetrePerSecondSquared",
     ),
-    "AngleUnit": (
-        "Angle Latitude Longitude",
-        "degreeOfArc minuteOfArc radian secondOfArc turn",
-        "",
+    "AngleUnit": _Family(
+        types="Angle Latitude Longitude",
+        units="degreeOfArc minuteOfArc radian secondOfArc turn",
     ),
-    "AngularAccelerationUnit": (
-        "AngularAcceleration",
-        "radianPerSecondSquared",
-        "",
+    "AngularAccelerationUnit": _Family(
+        types="AngularAcceleration",
+        units="radianPerSecondSquared",
     ),
-    "AngularVelocityUnit": (
-        "AngularVelocity",
-        "degreePerSecond radianPerSecond revolutionPerMinute revolutionPerSecond",
-        "",
+    "AngularVelocityUnit": _Family(
+        types="AngularVelocity",
+        units="degreePerSecond radianPerSecond revolutionPerMinute revolutionPerSecond",
     ),
-    "ApparentEnergyUnit": (
-        "ApparentEnergy",
-        "",
-        "gigavoltAmpereHour kilovoltAmpereHour megavoltAmpereHour voltAmpereHour",
+    "ApparentEnergyUnit": _Family(
+        types_1="ApparentEnergy",
+        units_1="gigavoltAmpereHour kilovoltAmpereHour megavoltAmpereHour voltAmpereHour",
+        units_3="millivoltAmpereHour",
     ),
-    "ApparentPowerUnit": (
-        "ApparentPower",
-        "",
-        "gigavoltAmpere kilovoltAmpere megavoltAmpere millivoltAmpere voltAmpere",
+    "ApparentPowerUnit": _Family(
+        types_1="ApparentPower",
+        units_1="gigavoltAmpere kilovoltAmpere megavoltAmpere millivoltAmpere voltAmpere",
     ),
-    "AreaUnit": (
-        "Area",
-        "acre hectare squareCentimetre squareFoot squareInch squareKilometre squareMetre squareMillimetre",
-        "",
+    "AreaUnit": _Family(
+        types="Area",
+        units="acre hectare squareCentimetre squareFoot squareInch squareKilometre squareMetre squareMillimetre",
     ),
-    "CapacitanceUnit": (
-        "Capacitance",
-        "farad microfarad millifarad nanofarad picofarad",
-        "",
+    "CapacitanceUnit": _Family(
+        types="Capacitance",
+        units="farad microfarad millifarad nanofarad picofarad",
     ),
-    "ChargeUnit": (
-        "ElectricCharge",
-        "coulomb",
-        "ampereHour milliampereHour",
+    "ChargeUnit": _Family(
+        types="ElectricCharge",
+        units="coulomb",
+        units_1="ampereHour milliampereHour",
     ),
-    "CurrentUnit": (
-        "Current",
-        "ampere microampere milliampere",
-        "kiloampere",
+    "CurrentUnit": _Family(
+        types="Current",
+        units="ampere microampere milliampere",
+        units_1="kiloampere",
+        units_3="nanoampere picoampere",
     ),
-    "DataRateUnit": (
-        "DataRate",
-        (
+    "DataRateUnit": _Family(
+        types="DataRate",
+        units=(
             "bitPerSecond bytePerSecond exbibitPerSecond exbibytePerSecond gibibitPerSecond gibibytePerSecond "
             "kibibitPerSecond kibibytePerSecond mebibitPerSecond mebibytePerSecond tebibitPerSecond "
             "tebibytePerSecond yobibitPerSecond yobibytePerSecond zebibitPerSecond zebibytePerSecond"
         ),
-        "",
     ),
-    "DataSizeUnit": (
-        "DataSize",
-        (
+    "DataSizeUnit": _Family(
+        types="DataSize",
+        units=(
             "bit byte exbibit exbibyte gibibit gibibyte kibibit kibibyte mebibit mebibyte tebibit tebibyte "
             "yobibit yobibyte zebibit zebibyte"
         ),
-        "",
     ),
-    "DensityUnit": (
-        "Density Humidity",
-        "gramPerCubicMetre kilogramPerCubicMetre",
-        "microgramPerCubicMetre milligramPerCubicMetre",
+    "DensityUnit": _Family(
+        types="Density Humidity",
+        units="gramPerCubicMetre kilogramPerCubicMetre",
+        units_1="microgramPerCubicMetre milligramPerCubicMetre",
     ),
-    "EnergyUnit": (
-        "Energy",
-        "electronvolt gigajoule joule kilojoule kilowattHour megaelectronvolt megajoule",
-        "britishThermalUnit gigawattHour kiloBritishThermalUnit megawattHour milliwattHour terawattHour wattHour",
+    "DynamicViscosityUnit": _Family(
+        types_3="DynamicViscosity",
+        units_3="centipoise millipascalSecond millipoise pascalSecond poise",
     ),
-    "ForceUnit": (
-        "Force Thrust",
-        "newton ounce pound ton",
-        "",
-    ),
-    "FrequencyUnit": (
-        "Frequency",
-        "gigahertz hertz kilohertz megahertz",
-        "millihertz",
-    ),
-    "IlluminanceUnit": (
-        "Illuminance",
-        "footcandle lux",
-        "",
-    ),
-    "InductanceUnit": (
-        "Inductance",
-        "henry microhenry millihenry",
-        "",
-    ),
-    "IonizingRadiationDoseUnit": (
-        "IonizingRadiationDose",
-        "",
-        "gray microgray microsievert milligray millisievert sievert",
-    ),
-    "IrradianceUnit": (
-        "Irradiance",
-        "",
-        "wattPerSquareMetre",
-    ),
-    "LengthUnit": (
-        "Distance Length",
-        "astronomicalUnit centimetre foot inch kilometre metre micrometre mile millimetre nanometre nauticalMile",
-        "",
-    ),
-    "LuminanceUnit": (
-        "Luminance",
-        "candelaPerSquareMetre",
-        "",
-    ),
-    "LuminousFluxUnit": (
-        "LuminousFlux",
-        "lumen",
-        "",
-    ),
-    "LuminousIntensityUnit": (
-        "LuminousIntensity",
-        "candela",
-        "",
-    ),
-    "MagneticFluxUnit": (
-        "MagneticFlux",
-        "maxwell weber",
-        "",
-    ),
-    "MagneticInductionUnit": (
-        "MagneticInduction",
-        "tesla",
-        "gauss",
-    ),
-    "MassFlowRateUnit": (
-        "MassFlowRate",
-        "gramPerHour gramPerSecond kilogramPerHour kilogramPerSecond",
-        "massPoundPerHour",
-    ),
-    "MassUnit": (
-        "Mass",
-        "gram kilogram microgram milligram slug tonne",
-        "massPound",
-    ),
-    "PowerUnit": (
-        "EnergyRate Luminosity Power",
-        "gigawatt horsepower kilowatt kilowattHourPerYear megawatt microwatt milliwatt watt",
-        (
-            "britishThermalUnitPerHour gigajoulePerHour joulePerHour joulePerSecond "
-            "kiloBritishThermalUnitPerHour kilojoulePerHour kilojoulePerSecond megajoulePerHour "
-            "tonOfRefrigeration"
+    "EnergyUnit": _Family(
+        types="Energy",
+        units="electronvolt gigajoule joule kilojoule kilowattHour megaelectronvolt megajoule",
+        units_1=(
+            "britishThermalUnit gigawattHour kiloBritishThermalUnit megawattHour milliwattHour terawattHour wattHour"
         ),
     ),
-    "PressureUnit": (
-        "Pressure",
-        "bar inchesOfMercury inchesOfWater kilopascal millibar millimetresOfMercury pascal poundPerSquareInch",
-        "decapascal hectopascal",
+    "ForceUnit": _Family(
+        types="Force Thrust",
+        units="newton ounce pound ton",
     ),
-    "RadioactivityUnit": (
-        "Radioactivity",
-        "",
-        "becquerel gigabecquerel kilobecquerel megabecquerel",
+    "FrequencyUnit": _Family(
+        types="Frequency",
+        units="gigahertz hertz kilohertz megahertz",
+        units_1="millihertz",
     ),
-    "ReactiveEnergyUnit": (
-        "ReactiveEnergy",
-        "",
-        "gigavoltAmpereReactiveHour kilovoltAmpereReactiveHour megavoltAmpereReactiveHour voltAmpereReactiveHour",
+    "GasLeakageRateUnit": _Family(
+        types_3="GasLeakageRate",
+        units_3=(
+            "decapascalCubicMetrePerSecond hectopascalCubicMetrePerSecond kilopascalCubicMetrePerSecond "
+            "pascalCubicMetrePerSecond"
+        ),
     ),
-    "ReactivePowerUnit": (
-        "ReactivePower",
-        "",
-        (
+    "IlluminanceUnit": _Family(
+        types="Illuminance",
+        units="footcandle lux",
+    ),
+    "InductanceUnit": _Family(
+        types="Inductance",
+        units="henry microhenry millihenry",
+    ),
+    "IonizingRadiationDoseUnit": _Family(
+        types_1="IonizingRadiationDose",
+        units_1="gray microgray microsievert milligray millisievert sievert",
+    ),
+    "IrradianceUnit": _Family(
+        types_1="Irradiance",
+        units_1="wattPerSquareMetre",
+    ),
+    "KinematicViscosityUnit": _Family(
+        types_3="KinematicViscosity",
+        units_3="centistokes squareMetrePerSecond stokes",
+    ),
+    "LengthUnit": _Family(
+        types="Distance Length",
+        units=(
+            "astronomicalUnit centimetre foot inch kilometre metre micrometre mile millimetre nanometre nauticalMile"
+        ),
+    ),
+    "LuminanceUnit": _Family(
+        types="Luminance",
+        units="candelaPerSquareMetre",
+    ),
+    "LuminousFluxUnit": _Family(
+        types="LuminousFlux",
+        units="lumen",
+    ),
+    "LuminousIntensityUnit": _Family(
+        types="LuminousIntensity",
+        units="candela",
+    ),
+    "MagneticFluxUnit": _Family(
+        types="MagneticFlux",
+        units="maxwell weber",
+    ),
+    "MagneticInductionUnit": _Family(
+        types="MagneticInduction",
+        units="tesla",
+        units_1="gauss",
+    ),
+    "MassFlowRateUnit": _Family(
+        types="MassFlowRate",
+        units="gramPerHour gramPerSecond kilogramPerHour kilogramPerSecond",
+        units_1="massPoundPerHour",
+    ),
+    "MassUnit": _Family(
+        types="Mass",
+        units="gram kilogram microgram milligram slug tonne",
+        units_1="massPound",
+    ),
+    "PowerUnit": _Family(
+        types="Luminosity Power",
+        units="gigawatt horsepower kilowatt kilowattHourPerYear megawatt microwatt milliwatt watt",
+        types_1="EnergyRate",
+        units_1=(
+            "britishThermalUnitPerHour gigajoulePerHour joulePerHour joulePerSecond kiloBritishThermalUnitPerHour "
+            "kilojoulePerHour kilojoulePerSecond megajoulePerHour tonOfRefrigeration"
+        ),
+    ),
+    "PressureUnit": _Family(
+        types="Pressure",
+        units="bar inchesOfMercury inchesOfWater kilopascal millibar millimetresOfMercury pascal poundPerSquareInch",
+        units_1="decapascal hectopascal",
+    ),
+    "RadioactivityUnit": _Family(
+        types_1="Radioactivity",
+        units_1="becquerel gigabecquerel kilobecquerel megabecquerel",
+    ),
+    "ReactiveEnergyUnit": _Family(
+        types_1="ReactiveEnergy",
+        units_1=(
+            "gigavoltAmpereReactiveHour kilovoltAmpereReactiveHour megavoltAmpereReactiveHour voltAmpereReactiveHour"
+        ),
+    ),
+    "ReactivePowerUnit": _Family(
+        types_1="ReactivePower",
+        units_1=(
             "gigavoltAmpereReactive kilovoltAmpereReactive megavoltAmpereReactive millivoltAmpereReactive "
             "voltAmpereReactive"
         ),
     ),
-    "ResistanceUnit": (
-        "Resistance",
-        "kiloohm megaohm milliohm ohm",
-        "",
-    ),
-    "SoundPressureUnit": (
-        "SoundPressure",
-        "bel decibel",
-        "",
-    ),
-    "TemperatureUnit": (
-        "Temperature",
-        "degreeCelsius degreeFahrenheit kelvin",
-        "",
-    ),
-    "TimeUnit": (
-        "TimeSpan",
-        "day hour microsecond millisecond minute nanosecond second year",
-        "",
-    ),
-    "TorqueUnit": (
-        "Torque",
-        "newtonMetre",
-        "",
-    ),
-    "Unitless": (
-        "Concentration RelativeDensity RelativeHumidity",
-        "percent unity",
-        "partsPerBillion partsPerMillion partsPerQuadrillion partsPerTrillion",
-    ),
-    "VelocityUnit": (
-        "Velocity",
-        (
-            "centimetrePerSecond kilometrePerHour kilometrePerSecond knot metrePerHour metrePerSecond "
-            "milePerHour milePerSecond"
+    "ReciprocalLengthUnit": _Family(
+        types_3="ReciprocalLength",
+        units_3=(
+            "reciprocalCentimetre reciprocalKilometre reciprocalMetre reciprocalMicrometre reciprocalMillimetre "
+            "reciprocalNanometre"
         ),
-        "",
     ),
-    "VoltageUnit": (
-        "Voltage",
-        "kilovolt megavolt microvolt millivolt volt",
-        "",
+    "ReciprocalTimeUnit": _Family(
+        types_3="ReciprocalTime",
+        units_3="reciprocalMinute reciprocalSecond",
     ),
-    "VolumeFlowRateUnit": (
-        "VolumeFlowRate",
-        "litrePerHour litrePerSecond millilitrePerHour millilitrePerSecond",
-        (
+    "ResistanceUnit": _Family(
+        types="Resistance",
+        units="kiloohm megaohm milliohm ohm",
+    ),
+    "SoundPressureUnit": _Family(
+        types="SoundPressure",
+        units="bel decibel",
+    ),
+    "TemperatureUnit": _Family(
+        types="Temperature",
+        units="degreeCelsius degreeFahrenheit kelvin",
+    ),
+    "TimeUnit": _Family(
+        types="TimeSpan",
+        units="day hour microsecond millisecond minute nanosecond second year",
+    ),
+    "TorqueUnit": _Family(
+        types="Torque",
+        units="newtonMetre",
+    ),
+    "Unitless": _Family(
+        types="RelativeHumidity",
+        units="percent unity",
+        types_1="Concentration RelativeDensity",
+        units_1="partsPerBillion partsPerMillion partsPerQuadrillion partsPerTrillion",
+        types_3="Efficiency RelativeMeasure Scale Throttle",
+    ),
+    "VelocityUnit": _Family(
+        types="Velocity",
+        units=(
+            "centimetrePerSecond kilometrePerHour kilometrePerSecond knot metrePerHour metrePerSecond milePerHour "
+            "milePerSecond"
+        ),
+        units_3="millimetrePerSecond",
+    ),
+    "VoltageUnit": _Family(
+        types="Voltage",
+        units="kilovolt megavolt microvolt millivolt volt",
+    ),
+    "VolumeFlowRateUnit": _Family(
+        types="VolumeFlowRate",
+        units="litrePerHour litrePerSecond millilitrePerHour millilitrePerSecond",
+        units_1=(
             "cubicFootPerMinute cubicMetrePerHour cubicMetrePerMinute cubicMetrePerSecond gallonPerHour "
             "gallonPerMinute litrePerMinute millilitrePerMinute"
         ),
+        units_3="cubicCentimetrePerMinute cubicCentimetrePerSecond",
     ),
-    "VolumeUnit": (
-        "Volume",
-        "cubicCentimetre cubicFoot cubicInch cubicMetre fluidOunce gallon litre millilitre",
-        "",
+    "VolumeUnit": _Family(
+        types="Volume",
+        units="cubicCentimetre cubicFoot cubicInch cubicMetre fluidOunce gallon litre millilitre",
     ),
 }
-
-_ONLY_EXTENSION: Final = frozenset(
-    {
-        "ApparentEnergy",
-        "ApparentPower",
-        "Concentration",
-        "EnergyRate",
-        "IonizingRadiationDose",
-        "Irradiance",
-        "Radioactivity",
-        "ReactiveEnergy",
-        "ReactivePower",
-        "RelativeDensity",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Quantities:
-    """What one DTDL version knows: the unit family of each semantic type, the family of each unit, their full DTMIs,
-    and the classes that may carry a semantic type."""
+    """What DTDL v2 (`version` 0) or a version of the extension knows: the unit family of each semantic type, and the
+    units of each family, by their terms."""
 
-    family_of_type: dict[str, str]
-    family_of_unit: dict[str, str]
-    type_ids: dict[str, str]
-    unit_ids: dict[str, str]
-    cotypes: frozenset[str]
-    unit_property: str
     version: int
-
-    def units(self, semantic_type: str) -> tuple[str, ...]:
-        """The units of a semantic type, sorted."""
-        family = self.family_of_type[semantic_type]
-        return tuple(sorted(unit for unit, owner in self.family_of_unit.items() if owner == family))
+    family_of_type: dict[str, str]
+    units: dict[str, tuple[str, ...]]
 
 
-def _v2() -> Quantities:
-    types = {t: f for f, (ts, units, _) in _FAMILIES.items() if units for t in ts.split() if t not in _ONLY_EXTENSION}
-    units = {u: family for family, (_, names, _) in _FAMILIES.items() for u in names.split()}
-    return Quantities(
-        family_of_type=types,
-        family_of_unit=units,
-        type_ids={f"dtmi:standard:class:{name};2": name for name in types},
-        unit_ids={f"dtmi:standard:unit:{name};2": name for name in units},
-        cotypes=frozenset({"Property", "Telemetry"}),
-        unit_property="dtmi:dtdl:property:unit;2",
-        version=2,
-    )
+@cache
+def quantities(version: int) -> Quantities:
+    """The quantities of the extension's version 1, 2 or 3; of DTDL v2 for 0."""
+
+    def words(*columns: tuple[str, int]) -> list[str]:
+        return [word for text, since in columns if version >= since for word in text.split()]
+
+    types: dict[str, str] = {}
+    units: dict[str, tuple[str, ...]] = {}
+    for name, family in _FAMILIES.items():
+        known = words((family.units, 0), (family.units_1, 1), (family.units_3, 3))
+        if known:
+            units[name] = tuple(sorted(known))
+        types |= dict.fromkeys(words((family.types, 0), (family.types_1, 1), (family.types_3, 3)), name)
+    return Quantities(version, types, units)
 
 
-def _v3() -> Quantities:
-    base = "dtmi:dtdl:extension:quantitativeTypes:v1:"
-    types = {t: family for family, (names, _, _) in _FAMILIES.items() for t in names.split()}
-    units = {u: family for family, (_, old, new) in _FAMILIES.items() for u in (old + " " + new).split()}
-    return Quantities(
-        family_of_type=types,
-        family_of_unit=units,
-        type_ids={f"{base}class:{name}": name for name in types},
-        unit_ids={f"{base}enum:{family}:{name}": name for name, family in units.items()},
-        cotypes=frozenset({"CommandRequest", "CommandResponse", "Field", "MapValue", "Property", "Telemetry"}),
-        unit_property=f"{base}property:unit",
-        version=3,
-    )
-
-
-V2: Final = _v2()
-V3: Final = _v3()
+def decimal_prefixes(version: int) -> tuple[str, ...]:
+    """The names of decimal prefixes; the prefix for ten is spelt in two ways."""
+    return (*_DECIMAL_PREFIXES, "deca" if version else "deka")

@@ -1,7 +1,8 @@
 """Read JSON text as DTDL must be read: repeated keys are noticed, and a place in the text can be found again.
 
-The standard library's scanner reads the values, which is fast; places are looked up afterwards, and only when a
-problem needs one, by walking the text's tokens once for all paths asked for.
+A scan of the text for its size and nesting comes first, so that nothing hostile reaches the parser. The standard
+library's scanner reads the values, which is fast; places are looked up afterwards, and only when a problem needs one,
+by walking the text's tokens once for all paths asked for.
 """
 
 from __future__ import annotations
@@ -9,23 +10,43 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Final
 
-from remhart_adt.limits import INPUT_FILE_BYTES
+from remhart_adt.dtdl.options import DEFAULT, Options
 
-__all__ = ["MAX_DEPTH", "JsonObject", "JsonTextError", "Path", "locate", "pointer", "read_json"]
+__all__ = [
+    "JsonObject",
+    "JsonTextError",
+    "Path",
+    "locate",
+    "pointer",
+    "read_json",
+    "repeated_keys",
+    "repeated_keywords",
+    "span",
+]
 
 Path = tuple[str | int, ...]
-
-# The deepest legal DTDL needs about five JSON levels per schema level, and a schema may nest 24 deep under the most
-# generous limit context; 200 leaves room and stays far below what Python's stack can hold.
-MAX_DEPTH: Final = 200
 
 _STRING: Final = r'"[^"\\]*(?:\\.[^"\\]*)*"'
 _TOKEN: Final = re.compile(rf'[ \t\r\n]*(?:({_STRING})|([{{}}\[\],:])|([^\s{{}}\[\],:"]+))', re.DOTALL)
 _BRACKET: Final = re.compile(rf"{_STRING}|[{{}}\[\]]", re.DOTALL)
+_STRINGS: Final = re.compile(_STRING, re.DOTALL)
+_NO_BRACKETS: Final = re.compile(r"[^{}\[\]]+")
+_STEPS: Final = bytes.maketrans(b"{[}]", b"\x01\x01\xff\xff")
+_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
+_ESCAPES: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
+_RULES: Final = {
+    "@id": "repeatedIdProperty",
+    "@type": "repeatedTypeProperty",
+    "@context": "repeatedContextProperty",
+    "@graph": "repeatedGraphProperty",
+    "@language": "repeatedLanguageProperty",
+    "@value": "repeatedValueProperty",
+}
 
 
 class JsonObject(dict[str, Any]):
@@ -37,8 +58,9 @@ class JsonObject(dict[str, Any]):
 class JsonTextError(ValueError):
     """The text is not JSON that may be read; `line` and `column` count from 1."""
 
-    def __init__(self, what: str, line: int = 0, column: int = 0) -> None:
+    def __init__(self, rule: str, what: str, line: int = 0, column: int = 0) -> None:
         super().__init__(what)
+        self.rule = rule
         self.line = line
         self.column = column
 
@@ -49,53 +71,115 @@ class _Frame:
     path: Path
 
 
-def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    plain = dict(pairs)
-    if len(plain) == len(pairs):
-        return plain
-    seen: set[str] = set()
-    repeated = [key for key, _ in pairs if key in seen or seen.add(key)]  # type: ignore[func-returns-value]
-    result = JsonObject(plain)
-    result.repeated = tuple(dict.fromkeys(repeated))
-    return result
+class _Pairs:
+    """Makes the objects of one text, and knows whether any had a key twice."""
+
+    def __init__(self) -> None:
+        self.repeats = False
+
+    def __call__(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        plain = dict(pairs)
+        if len(plain) == len(pairs):
+            return plain
+        self.repeats = True
+        seen: set[str] = set()
+        repeated = [key for key, _ in pairs if key in seen or seen.add(key)]  # type: ignore[func-returns-value]
+        result = JsonObject(plain)
+        result.repeated = tuple(dict.fromkeys(repeated))
+        return result
+
+
+def repeated_keys(value: dict[str, Any]) -> tuple[str, ...]:
+    """The keys that stand in an object more than once."""
+    return value.repeated if isinstance(value, JsonObject) else ()
+
+
+def repeated_keywords(value: Any) -> Iterator[tuple[str, Path]]:
+    """Keywords of JSON-LD that an object has twice, each with its rule and place, outermost first."""
+    stack: list[tuple[Any, Path]] = [(value, ())]
+    while stack:
+        item, path = stack.pop()
+        if isinstance(item, list):
+            stack.extend((inner, (*path, i)) for i, inner in reversed(list(enumerate(item))))
+        elif isinstance(item, dict):
+            for key in repeated_keys(item):
+                if key.startswith("@"):
+                    yield _RULES.get(key, "repeatedKeyword"), (*path, key)
+            stack.extend((inner, (*path, key)) for key, inner in reversed(item.items()))
 
 
 def _constant(name: str) -> Any:
-    raise JsonTextError(f"{name} is not JSON")
+    raise JsonTextError("invalidJson", f"{name} is not JSON")
 
 
-def _depth(text: str) -> int:
-    """The deepest nesting of brackets outside strings."""
-    depth = deepest = 0
+def _check_size(text: str, options: Options) -> None:
+    most = options.max_bytes
+    if len(text) > most or (len(text) * 4 > most and len(text.encode("utf-8", "surrogatepass")) > most):
+        raise JsonTextError("sourceTooLarge", str(most))
+
+
+def _check_depth(text: str, options: Options) -> None:
+    """Refuse nesting that could exhaust the parser; only a text with that many brackets can have it."""
+    most = options.max_depth
+    if text.count("{") + text.count("[") <= most:
+        return
+    steps = _NO_BRACKETS.sub("", _STRINGS.sub("", text)).encode().translate(_STEPS)
+    if max(accumulate(memoryview(steps).cast("b")), default=0) <= most:
+        return
+    depth = 0
     for match in _BRACKET.finditer(text):
-        mark = match[0]
-        if mark in "{[":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif mark in "}]":
-            depth -= 1
-    return deepest
+        depth += 1 if match[0] in "{[" else -1 if match[0] in "}]" else 0
+        if depth > most:
+            raise JsonTextError("nestedTooDeep", str(most), *_line_column(text, match.start()))
 
 
-def read_json(text: str) -> Any:
-    """The value of a JSON text; a byte order mark is skipped. Raises JsonTextError."""
+def _check_surrogates(text: str) -> None:
+    """Refuse half of a surrogate pair, written as an escape or as such: it is no character and cannot be stored."""
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise JsonTextError(
+                "invalidJson", "it has half of a surrogate pair", *_line_column(text, error.start)
+            ) from None
+    if _SURROGATE.search(text) is None:
+        return
+    expected = -1  # where the second half has to begin
+    for match in _ESCAPES.finditer(text):
+        code = int(match[1], 16) if match[1] else 0
+        low = 0xDC00 <= code < 0xE000
+        if (expected >= 0 and not (low and match.start() == expected)) or (low and expected < 0):
+            raise JsonTextError("invalidJson", "it has half of a surrogate pair", *_line_column(text, match.start()))
+        expected = match.end() if 0xD800 <= code < 0xDC00 else -1
+    if expected >= 0:
+        raise JsonTextError("invalidJson", "it has half of a surrogate pair", *_line_column(text, expected))
+
+
+def _line_column(text: str, offset: int) -> tuple[int, int]:
+    return text.count("\n", 0, offset) + 1, offset - (text.rfind("\n", 0, offset) + 1) + 1
+
+
+def read_json(text: str, options: Options = DEFAULT) -> tuple[Any, bool]:
+    """The value of a JSON text, and whether any object in it repeats a key; a byte order mark is skipped.
+
+    Raises JsonTextError.
+    """
+    pairs = _Pairs()
     text = text.removeprefix("\ufeff")
-    if len(text) > INPUT_FILE_BYTES:
-        raise JsonTextError(f"the text is larger than {INPUT_FILE_BYTES // 1024**2} MB")
+    _check_size(text, options)
+    _check_depth(text, options)
+    _check_surrogates(text)
     try:
-        value = json.loads(text, object_pairs_hook=_pairs, parse_constant=_constant)
+        value = json.loads(text, object_pairs_hook=pairs, parse_constant=_constant)
     except json.JSONDecodeError as error:
-        raise JsonTextError(error.msg, error.lineno, error.colno) from None
+        raise JsonTextError("invalidJson", error.msg, error.lineno, error.colno) from None
     except RecursionError:
-        raise JsonTextError(f"objects and arrays are nested deeper than {MAX_DEPTH} levels") from None
+        raise JsonTextError("nestedTooDeep", str(options.max_depth)) from None
     except JsonTextError:
         raise
     except ValueError as error:  # an integer with thousands of digits
-        raise JsonTextError(str(error)) from None
-    # Only a text with that many opening brackets can be nested that deep, and almost none has.
-    if text.count("{") + text.count("[") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
-        raise JsonTextError(f"objects and arrays are nested deeper than {MAX_DEPTH} levels")
-    return value
+        raise JsonTextError("invalidJson", str(error)) from None
+    return value, pairs.repeats
 
 
 def pointer(path: Path) -> str:
@@ -122,6 +206,13 @@ def locate(text: str, paths: Iterable[Path]) -> dict[Path, tuple[int, int]]:
         line = bisect_right(starts, offset)
         found[path] = (line, offset - starts[line - 1] + 1)
     return found
+
+
+def span(text: str, path: Path) -> str:
+    """The part of the text that the value at a path is written in."""
+    start = _offsets(text, {path}).get(path, 0)
+    _, end = json.JSONDecoder().raw_decode(text, start)
+    return text[start:end]
 
 
 def _offsets(text: str, wanted: set[Path]) -> dict[Path, int]:

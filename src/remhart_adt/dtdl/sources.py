@@ -8,37 +8,38 @@ from pathlib import Path
 from typing import Any
 
 from remhart_adt.dtdl.elements import Text
-from remhart_adt.dtdl.messages import code_of, render
+from remhart_adt.dtdl.messages import full_id, render
+from remhart_adt.dtdl.options import Options
 from remhart_adt.dtdl.reader import JsonTextError, read_json
 from remhart_adt.dtdl.types import Place, Problem, Severity
 from remhart_adt.errors import DtdlError
-from remhart_adt.limits import INPUT_FILE_BYTES
 
 __all__ = ["Source", "read_sources"]
 
 Source = str | Path | Mapping[str, Any] | Sequence[Any]
 
 
-def read_sources(sources: Iterable[Source]) -> tuple[list[Text], list[Problem]]:
+def read_sources(
+    sources: Iterable[Source], options: Options, *, resolved: bool = False
+) -> tuple[list[Text], list[Problem]]:
     """Every JSON value of the sources, and what could not be read.
 
     A `str` is DTDL text, a `Path` a file or a folder, anything else decoded JSON. In folders, all `*.json` files below
     are read in order of their paths, without those in folders whose name begins with a dot; JSON in a folder that is
     no interface at all is a warning, since folders hold other files too. Raises DtdlError when a path does not exist.
     """
-    texts: list[Text] = []
-    problems: list[Problem] = []
+    reader = _Reader(options, resolved)
     for number, source in enumerate(sources, start=1):
         if isinstance(source, Path):
             if not source.exists():
                 raise DtdlError("no such file or folder", where=str(source), remedy="Give an existing path")
             for file in _files(source) if source.is_dir() else [source]:
-                _read_file(file, texts, problems, forgiving=source.is_dir())
+                reader.file(file, forgiving=source.is_dir())
         elif isinstance(source, str):
-            _read_text(f"text {number}", source, texts, problems, forgiving=False)
+            reader.text(f"text {number}", source, forgiving=False)
         else:
-            texts.append(Text(_name(source, number), source))
-    return texts, problems
+            reader.texts.append(Text(_name(source, number), source, resolved=resolved))
+    return reader.texts, reader.problems
 
 
 def _name(source: Any, number: int) -> str:
@@ -52,27 +53,40 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from (Path(root) / name for name in sorted(files) if name.lower().endswith(".json"))
 
 
-def _read_file(file: Path, texts: list[Text], problems: list[Problem], *, forgiving: bool) -> None:
-    try:
-        if file.stat().st_size > INPUT_FILE_BYTES:
-            raise ValueError(f"it is larger than {INPUT_FILE_BYTES // 1024**2} MB")
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        problems.append(_problem("unreadable", Place(str(file), 0, 0), value=error))
-        return
-    _read_text(str(file), text, texts, problems, forgiving=forgiving)
+class _Reader:
+    def __init__(self, options: Options, resolved: bool) -> None:
+        self._options = options
+        self._resolved = resolved
+        self.texts: list[Text] = []
+        self.problems: list[Problem] = []
 
+    def file(self, file: Path, *, forgiving: bool) -> None:
+        """One file; its size is known before it is read."""
+        try:
+            if file.stat().st_size > self._options.max_bytes:
+                self._refuse("sourceTooLarge", Place(str(file), 1, 1), limit=self._options.max_bytes)
+                return
+            text = file.read_text(encoding="utf-8-sig")
+        except (OSError, ValueError) as error:
+            self._refuse("unreadable", Place(str(file), 0, 0), value=error)
+            return
+        self.text(str(file), text, forgiving=forgiving)
 
-def _read_text(name: str, text: str, texts: list[Text], problems: list[Problem], *, forgiving: bool) -> None:
-    try:
-        value = read_json(text)
-    except JsonTextError as error:
-        problems.append(_problem("invalidJson", Place(name, error.line, error.column), value=error))
-        return
-    if forgiving and not _looks_like_dtdl(value):
-        problems.append(_problem("notAnInterface", Place(name, 1, 1), severity="warning"))
-        return
-    texts.append(Text(name, value, text.removeprefix("\ufeff")))
+    def text(self, name: str, text: str, *, forgiving: bool) -> None:
+        """One text; `forgiving`: JSON that is no DTDL at all is only mentioned."""
+        try:
+            value, repeats = read_json(text, self._options)
+        except JsonTextError as error:
+            self._refuse(error.rule, Place(name, error.line, error.column), value=error, limit=error)
+            return
+        if forgiving and not _looks_like_dtdl(value):
+            self._refuse("notAnInterface", Place(name, 1, 1), severity="warning")
+            return
+        self.texts.append(Text(name, value, text.removeprefix("\ufeff"), repeats, self._resolved))
+
+    def _refuse(self, rule: str, place: Place, *, severity: Severity = "error", **fields: Any) -> None:
+        message, remedy = render(rule, fields)
+        self.problems.append(Problem(full_id(rule), message, remedy, place, severity=severity))
 
 
 def _looks_like_dtdl(value: Any) -> bool:
@@ -80,7 +94,3 @@ def _looks_like_dtdl(value: Any) -> bool:
     items = value if isinstance(value, list) else [value]
     flat = [inner for item in items for inner in (item if isinstance(item, list) else [item])]
     return any(isinstance(item, dict) and ({"@context", "@id", "@type"} & item.keys()) for item in flat)
-
-
-def _problem(rule: str, place: Place, *, severity: Severity = "error", **fields: Any) -> Problem:
-    return Problem(code_of(rule), *render(rule, fields), place, severity=severity)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from remhart_adt.dtdl.elements import Element
-from remhart_adt.dtdl.literals import BAD, lang_string, scalar, utf16_length
-from remhart_adt.dtdl.metamodel import NAME_PATTERN, Prop, valid_dtmi
+from remhart_adt.dtdl.literals import BAD, flat, lang_string, scalar, utf16_length
+from remhart_adt.dtdl.metamodel import NAME_PATTERN, Prop
 from remhart_adt.dtdl.reader import Path
 
 __all__ = ["read_literal"]
 
-_WRITTEN = {
+_WRITTEN: Final = {
     "string": "a text",
     "langString": "a text, or an object of texts by language code",
     "boolean": "true or false",
@@ -21,63 +21,75 @@ _WRITTEN = {
 }
 
 
-def read_literal(element: Element, name: str, key: str, value: Any, spec: Prop) -> Any:
-    """The value of a literal property, or BAD after noting what is wrong with it."""
+def read_literal(element: Element, key: str, value: Any, spec: Prop, into: dict[str, Any]) -> None:
+    """Put the value of a literal property where it belongs, or note what is wrong with it."""
+    kind = spec.kind
+    if kind == "string":
+        if type(value) is not str:
+            value = scalar(
+                "string", value, _say(element, key, spec), required=spec.required, strict=element.version > 2
+            )
+            if value is BAD:
+                return
+        into[spec.name] = value
+        limit = spec.max_length
+        if limit is not None and len(value) * 2 > limit and utf16_length(value) > limit:
+            element.say("stringTooLong", key, prop=spec.name, limit=limit)
+        if spec.name_like and NAME_PATTERN.fullmatch(value) is None:
+            element.say("stringInvalid", key, prop=spec.name, value=value)
+        return
+    say = _say(element, key, spec)
+    if kind == "langString":
+        value = lang_string(value, spec.max_length or 0, say, strict=element.version > 2)
+    elif kind == "dtmi":
+        value = _dtmi(element, key, value, spec)
+    else:
+        value = scalar(kind, value, say, required=spec.required, strict=element.version > 2)
+        if kind == "integer" and value is not BAD:
+            _in_range(element, key, value, spec)
+    if value is not BAD:
+        into[spec.name] = value
 
-    def say(rule: str, path: Path) -> None:
-        element.text.say(
-            rule,
-            path,
-            element.id,
-            where=element.label(),
-            prop=name,
-            limit=spec.max_length,
-            expected=_WRITTEN[spec.kind],
-        )
 
-    path: Path = (*element.path, key)
-    if spec.kind == "langString":
-        return lang_string(value, spec.max_length or 0, path, say, lenient=element.version == 2)
-    if spec.kind == "dtmi":
-        return _dtmi(element, key, value, spec)
-    got = scalar(spec.kind, value, path, say, required=spec.required, lenient=element.version == 2)
-    if got is BAD:
-        return BAD
-    if isinstance(got, str) and spec.max_length is not None and utf16_length(got) > spec.max_length:
-        element.say("stringTooLong", key, limit=spec.max_length)
-        return BAD
-    if spec.name_like and NAME_PATTERN.fullmatch(got) is None:
-        element.say("stringInvalid", key, value=got)
-        return BAD
-    return got if spec.kind != "integer" or _in_range(element, key, got, spec) else BAD
+class _say:  # noqa: N801 (called like a function)
+    """Notes a rule that a literal of this property breaks."""
+
+    __slots__ = ("_element", "_key", "_spec")
+
+    def __init__(self, element: Element, key: str, spec: Prop) -> None:
+        self._element, self._key, self._spec = element, key, spec
+
+    def __call__(self, rule: str, path: Path) -> None:
+        spec = self._spec
+        fields = {"prop": spec.name, "limit": spec.max_length, "expected": _WRITTEN[spec.kind]}
+        self._element.say(rule, self._key, (self._key, *path), **fields)
 
 
-def _in_range(element: Element, key: str, value: int, spec: Prop) -> bool:
+def _in_range(element: Element, key: str, value: int, spec: Prop) -> None:
     low, high = spec.minimum, spec.maximum
     if low is not None and low == high and value != low:
         element.say("valueNotExact", key, value=value, limit=low)
     elif low is not None and value < low:
         element.say("valueBelowMin" if high is None else "valueBelowRange", key, value=value, limit=low)
     elif high is not None and value > high:
-        element.say("valueAboveRange", key, value=value, limit=high)
-    else:
-        return True
-    return False
+        element.say("valueAboveMax" if low is None else "valueAboveRange", key, value=value, limit=high)
 
 
 def _dtmi(element: Element, key: str, value: Any, spec: Prop) -> Any:
-    while isinstance(value, list) and len(value) == 1:
-        value = value[0]
-    if value == []:
+    found = flat(value)
+    if not found:
         return BAD
-    if isinstance(value, list):
-        element.say("identifierMultipleValues", key, count=len(value))
+    value, inner = found[0]
+    limit = spec.max_length
+    at: Path = (key, *inner)
+    if len(found) > 1:
+        element.say("identifierMultipleValues", key, count=len(found))
     elif not isinstance(value, str):
-        element.say("identifierNotString", key)
-    elif spec.max_length is not None and len(value) > spec.max_length:
-        element.say("identifierTooLong", key, limit=spec.max_length)
-    elif not valid_dtmi(value, element.version):
-        element.say("identifierNotDtmi", key, value=value)
+        element.say("identifierNotString", key, at)
     else:
-        return value
+        dtmi = element.lexicon.resolve(value)
+        if dtmi is not None:
+            return dtmi
+        too_long = limit is not None and len(value) > limit and value.startswith("dtmi:")
+        element.say("identifierTooLong" if too_long else "identifierNotDtmi", key, at, value=value, limit=limit)
     return BAD

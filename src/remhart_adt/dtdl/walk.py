@@ -1,440 +1,337 @@
 """The one walk over a text: every JSON object becomes an element in the index, every broken rule a problem.
 
-The walk keeps a list of work instead of calling itself, so nesting costs no stack. What it checks needs no other
-text: contexts, identifiers, types, property names, literals, counts, names among siblings. References are collected.
+What the walk checks needs no other text: contexts, identifiers, types, property names, literals, names among siblings.
+References are collected. The order of the checks is the official parser's, since some rules end the reading of a text.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass
+import json
+from functools import partial
 from typing import Any, Final
 
-from remhart_adt.dtdl.context import Context, ContextError, read_context
-from remhart_adt.dtdl.elements import Element, Index, Reference, Spot, Text
-from remhart_adt.dtdl.literals import BAD
-from remhart_adt.dtdl.metamodel import CLASSES, INTERFACE_ID_LENGTH, MAX_ID_LENGTH, Prop, valid_dtmi
-from remhart_adt.dtdl.reader import MAX_DEPTH, JsonObject, Path
-from remhart_adt.dtdl.terms import property_name, standard_of, type_meaning, type_rule, unknown_property_rule
+from remhart_adt.dtdl.context import ContextError, read_context
+from remhart_adt.dtdl.cotypes import read_types
+from remhart_adt.dtdl.elements import Element, Index, Link, Reference, Spot, Stop, Text
+from remhart_adt.dtdl.extras import missing_extra, read_extra
+from remhart_adt.dtdl.lexicon import Lexicon
+from remhart_adt.dtdl.literals import flat
+from remhart_adt.dtdl.metamodel import Prop, valid_dtmi
+from remhart_adt.dtdl.options import Options
+from remhart_adt.dtdl.reader import JsonObject, Path, repeated_keywords, span
 from remhart_adt.dtdl.values import read_literal
 
 __all__ = ["walk"]
 
 _KEYWORDS: Final = frozenset({"@context", "@id", "@type", "@graph"})
-_REPEATED: Final = {
-    "@id": "repeatedIdProperty",
-    "@type": "repeatedTypeProperty",
-    "@context": "repeatedContextProperty",
-    "@graph": "repeatedGraphProperty",
-    "@language": "repeatedLanguageProperty",
-    "@value": "repeatedValueProperty",
-}
-_RESERVED: Final = ("dtmi:dtdl:", "dtmi:standard:")
-_TOP: Final = Prop("object", allowed=frozenset({"Interface"}), id_required=True)
+_TOP: Final = Prop("", "object", allowed=frozenset({"Interface"}), versions=frozenset({2, 3, 4}), id_required=True)
+# Legal DTDL ends far above this: 24 schema levels and 12 of inheritance, each an object in an object.
+_MAX_ELEMENTS_DEEP: Final = 150
 
 
-class _Stop(Exception):  # noqa: N818 (a signal, not a failure)
-    """The rest of the text is not worth reading: an identifier or a context is unusable. The problem is noted."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    raw: dict[str, Any]
-    path: Path
-    context: Context
-    spec: Prop
-    parent: Element | None = None
-    prop: str = ""
-    slot: int = 0
-
-
-def walk(text: Text, index: Index) -> None:
+def walk(text: Text, index: Index, options: Options) -> None:
     """Read one text into the index; problems are noted on the text."""
-    work: deque[_Job] = deque()
+    walker = _Walker(text, index, options)
     try:
-        for raw, path in _top_level(text):
-            context = _context(text, raw, path, None)
-            _top_checks(text, raw, path, context)
-            work.append(_Job(raw, path, context, _TOP))
-            while work:
-                # Depth first and in order, so that problems and duplicate notices follow the text.
-                work.extendleft(reversed(_element(text, index, work.popleft())))
-    except _Stop:
+        for rule, path in repeated_keywords(text.value) if text.repeats else ():
+            text.say(rule, None, path, where="an object", prop=str(path[-1]))
+            return
+        for value, path in flat(text.value):
+            walker.top(value, path)
+    except Stop:
         return
+    except RecursionError:
+        # The caller's own stack was nearly full; nesting that deep is never legal DTDL.
+        text.say("nestedTooDeep", None, limit=_MAX_ELEMENTS_DEEP)
 
 
-def _top_level(text: Text) -> list[tuple[dict[str, Any], Path]]:
-    found: list[tuple[dict[str, Any], Path]] = []
-    stack: list[tuple[Any, Path]] = [(text.value, ())]
-    while stack:
-        value, path = stack.pop()
-        if len(path) > MAX_DEPTH:
-            text.say("nestedTooDeep", path[:1], limit=MAX_DEPTH)
-        elif isinstance(value, list):
-            stack.extend((item, (*path, i)) for i, item in reversed(list(enumerate(value))))
-        elif isinstance(value, dict):
-            found.append((value, path))
-        else:
-            text.say("notJsonObject", path, value="null" if value is None else f"a {type(value).__name__}")
-            return []
-    return found
+class _Walker:
+    def __init__(self, text: Text, index: Index, options: Options) -> None:
+        self._text = text
+        self._index = index
+        self._options = options
+        self._tolerant = options.tolerate_solecisms_in_resolved if text.resolved else options.tolerate_solecisms
 
+    # --- the top ------------------------------------------------------------------------------------------------------
 
-def _context(text: Text, raw: dict[str, Any], path: Path, outer: Context | None) -> Context:
-    if "@context" not in raw:
-        if outer is None:
-            text.say("missingContext", path)
-            raise _Stop
-        return outer
-    try:
-        return read_context(raw["@context"], outer)
-    except ContextError as error:
-        where = (*path, "@context") if error.index is None else (*path, "@context", error.index)
-        text.say(error.rule, where, value=error.value, expected=error.expected, version=outer.version if outer else "")
-        raise _Stop from None
+    def top(self, raw: Any, path: Path) -> None:
+        text = self._text
+        if not isinstance(raw, dict):
+            shown = "null" if raw is None else f"a {type(raw).__name__}"
+            text.say("notJsonObject", None, path, value=shown)
+            raise Stop
+        if "@graph" in raw:
+            self._graph(raw["@graph"], None, (*path, "@graph"))
+        lexicon = self._context(raw, None, None, path)
+        if "@graph" in raw:
+            text.say("topLevelGraphDisallowed", None, (*path, "@graph"))
+            raise Stop
+        if "@id" not in raw:
+            text.say("missingTopLevelId", None, path)
+            raise Stop
+        stated = raw.get("@type")
+        types = stated if isinstance(stated, list) else [stated]
+        if not any(isinstance(t, str) and lexicon.type_meaning(t)[:2] == ("class", "Interface") for t in types):
+            shown_id = raw["@id"] if isinstance(raw["@id"], str) else ""
+            text.say("typeNotRootable", None, (*path, "@type") if "@type" in raw else path, shown_id)
+            raise Stop
+        if lexicon.strict:
+            for key in raw:
+                if key.startswith("@") and key not in _KEYWORDS:
+                    text.say("topLevelKeywordDisallowed", None, (*path, key), where="the top-level object", prop=key)
+                    raise Stop
+        element = self._element(raw, path, lexicon, _TOP, None, 0)
+        if isinstance(element, Element):
+            self._index.interfaces.append(element)
 
+    def _graph(self, value: Any, parent: Element | None, at: Path) -> None:
+        items = value if isinstance(value, list) else [value]
+        if not all(isinstance(item, dict) for item in items):
+            self._text.say("graphNotObject", parent, at)
+            raise Stop
 
-def _top_checks(text: Text, raw: dict[str, Any], path: Path, context: Context) -> None:
-    if "@graph" in raw:
-        text.say("topLevelGraphDisallowed", (*path, "@graph"))
-        raise _Stop
-    if "@id" not in raw:
-        text.say("missingTopLevelId", path)
-        raise _Stop
-    identifier = _identifier(text, raw, path, context, "the top-level object")
-    stated = raw.get("@type")
-    types = stated if isinstance(stated, list) else [stated]
-    if not any(isinstance(t, str) and type_meaning(t, context) == ("class", "Interface") for t in types):
-        text.say("typeNotRootable", (*path, "@type") if "@type" in raw else path, identifier)
-        raise _Stop
+    def _context(self, raw: dict[str, Any], outer: Lexicon | None, parent: Element | None, at: Path) -> Lexicon:
+        if "@context" not in raw:
+            if outer is None:
+                self._text.say("missingContext", parent, at)
+                raise Stop
+            return outer
+        try:
+            return read_context(raw["@context"], outer, self._options)
+        except ContextError as error:
+            where: Path = (*at, "@context")
+            if error.index is not None and isinstance(raw["@context"], list):
+                where = (*where, error.index)
+            version = outer.version if outer is not None else ""
+            self._text.say(error.rule, parent, where, value=error.value, expected=error.expected, version=version)
+            raise Stop from None
 
+    # --- one element --------------------------------------------------------------------------------------------------
 
-def _identifier(text: Text, raw: dict[str, Any], path: Path, context: Context, where: str) -> str:
-    value, here = raw["@id"], (*path, "@id")
-    rule = ""
-    if not isinstance(value, str) or not value:
-        rule = "idNotString"
-    elif len(value) > MAX_ID_LENGTH:
-        rule = "idTooLong"
-    elif value.startswith(_RESERVED):
-        rule = "reservedId"
-    elif not valid_dtmi(value, context.version):
-        rule = "invalidId"
-    if rule:
-        text.say(rule, here, where=where, value=value, limit=MAX_ID_LENGTH, version=context.version)
-        raise _Stop
-    return str(value)
+    def _element(
+        self, raw: dict[str, Any], at: Path, outer: Lexicon, spec: Prop, parent: Element | None, depth: int
+    ) -> Link | None:
+        """Read one object as a value of the property `spec`; None when it is no usable value of it."""
+        text = self._text
+        if depth > _MAX_ELEMENTS_DEEP:
+            text.say("nestedTooDeep", parent, at[:1], limit=_MAX_ELEMENTS_DEEP)
+            raise Stop
+        lexicon = outer
+        if "@context" in raw and parent is not None:
+            lexicon = self._context(raw, outer, parent, at)
+        tolerant = self._tolerant and outer.version < 3
+        if len(raw) == 1 and "@id" in raw:
+            return self._id_alone(raw["@id"], at, lexicon, spec, parent, tolerant=tolerant)
+        if parent is not None:
+            self._keywords(raw, at, lexicon, parent)
+            if lexicon.version not in spec.versions:
+                allowed = ", ".join(f"v{v}" for v in sorted(spec.versions))
+                fields = {"value": lexicon.version, "version": outer.version, "expected": allowed}
+                tail = (*at, "@context") if "@context" in raw else at
+                text.say("disallowedVersionDefinition", parent, tail, parent, where=_value_of(spec.name), **fields)
+        given = self._identifier(raw, at, lexicon, spec, parent, tolerant=tolerant)
+        if given is not None:
+            other = self._index.identified.get(given)
+            if other is not None:
+                text.say("duplicateDefinition", parent, (*at, "@id"), given, value=given, other=Spot(other))
+                return None
+        elif spec.segment and parent is not None and self._name_taken(raw, at, spec, parent, tolerant=tolerant):
+            return None
+        typed = read_types(raw, at, lexicon, spec, parent, text)
+        if typed is None:
+            return None
+        kind, supplements, opened = typed
+        element = Element(
+            kind,
+            lexicon,
+            raw,
+            text,
+            parent,
+            spec.name,
+            at,
+            given,
+            parent.owner if parent is not None else None,
+            supplements,
+        )
+        self._properties(element, depth, opened=opened)
+        if given is not None:
+            if kind == "Interface":
+                self._size(element)
+            if kind == "Interface" and len(given) > lexicon.limits.interface_id_length:
+                element.say("idTooLongForType", "@id", value=given, limit=lexicon.limits.interface_id_length)
+            self._index.identified[given] = element
+        self._index.everything.append(element)
+        return element
 
+    def _id_alone(
+        self, value: Any, at: Path, lexicon: Lexicon, spec: Prop, parent: Element | None, *, tolerant: bool
+    ) -> Link | None:
+        """`{"@id": ...}` defines nothing; where old habits are tolerated, it is a reference."""
+        say = partial(self._text.say, owner=parent, tail=at, element=parent or "", where=_value_of(spec.name))
+        if not tolerant or parent is None:
+            say("idReference", prop=spec.name, expected=_expected(spec))
+            return None
+        dtmi = lexicon.resolve(value) if isinstance(value, str) else None
+        if dtmi is None:
+            say("idRefBadDtmiOrTerm", prop=spec.name, value=value, expected=_expected(spec))
+            return None
+        reference = Reference(dtmi, at, word=dtmi != value)
+        self._index.references.append((parent, spec.name, spec, reference))
+        return reference
 
-def _element(text: Text, index: Index, job: _Job) -> list[_Job]:
-    """Read one object; returns the objects below it."""
-    raw, path, parent = job.raw, job.path, job.parent
-    where = f"the value of '{job.prop}'" if job.prop else "the top-level object"
-    if len(path) > MAX_DEPTH:
-        text.say("nestedTooDeep", path[:1], limit=MAX_DEPTH)
-        raise _Stop
-    context = _context(text, raw, path, job.context) if parent is not None else job.context
-    if parent is not None and not _version_fits(text, job, context):
-        return []
-    kind, quantities, is_open, inferred = _types(text, job, context, where)
-    identifier = _element_id(text, job, context, where, kind)
-    if not kind:
-        return []
-    element = Element(
-        id=identifier,
-        kind=kind,
-        version=context.version,
-        text=text,
-        path=path,
-        partition=identifier if kind == "Interface" else (parent.partition if parent is not None else identifier),
-        parent=parent,
-        parent_property=job.prop,
-        raw=raw,
-        types=quantities,
-    )
-    if context.quantities is not None:
-        element.families = {name: context.quantities.family_of_type[name] for name in quantities}
-    if kind == "Interface" and len(identifier) > INTERFACE_ID_LENGTH:
-        text.say("idTooLongForType", (*path, "@id"), identifier, value=identifier, limit=INTERFACE_ID_LENGTH)
-        raise _Stop
-    if parent is not None:
-        parent.links[job.prop][job.slot] = element
-    _enter(index, element)
-    return _properties(index, element, context, is_open=is_open, inferred=inferred)
+    def _keywords(self, raw: dict[str, Any], at: Path, lexicon: Lexicon, parent: Element) -> None:
+        for key in raw:
+            if key[:1] == "@" and key != "@type" and key != "@id" and key != "@context":
+                if key == "@graph":
+                    self._graph(raw[key], parent, (*at, key))
+                    self._text.say("graphDisallowed", parent, (*at, key), parent, where=_value_of(parent.kind))
+                elif lexicon.strict:
+                    where = _value_of(parent.kind)
+                    self._text.say("keywordDisallowed", parent, (*at, key), parent, where=where, prop=key)
 
-
-def _version_fits(text: Text, job: _Job, context: Context) -> bool:
-    outer = job.context.version
-    if context.version == outer or (job.spec.older_allowed and context.version < outer):
-        return True
-    text.say(
-        "disallowedVersionDefinition",
-        (*job.path, "@context"),
-        where=f"the value of '{job.prop}'",
-        value=context.version,
-        version=outer,
-    )
-    return False
-
-
-def _types(text: Text, job: _Job, context: Context, where: str) -> tuple[str, tuple[str, ...], bool, bool]:
-    """Class, semantic types, whether an unknown type opens the element (DTDL v2), whether the class was inferred."""
-    raw, path, spec = job.raw, job.path, job.spec
-    expected = " or ".join(sorted(spec.allowed))
-    if "@type" not in raw:
-        if spec.infer:
-            return spec.infer, (), False, True
-        text.say("badType", path, where=where, prop=job.prop, value="an object without @type", expected=expected)
-        return "", (), False, False
-    stated = raw["@type"]
-    types = list(dict.fromkeys(stated)) if isinstance(stated, list) and _all_text(stated) else stated
-    types = [types] if isinstance(types, str) else types
-    here = (*path, "@type")
-    if not _all_text(types):
-        text.say("badType", here, where=where, prop=job.prop, value="@type that is not text", expected=expected)
-        return "", (), False, False
-    classes: dict[str, None] = {}
-    quantities: dict[str, None] = {}
-    unknown: list[str] = []
-    for entry in types:
-        sort, name = type_meaning(entry, context)
-        if sort in ("class", "abstract"):
-            classes[name] = None
-        elif sort == "quantity":
-            quantities[name] = None
-        elif sort == "supertype":
-            text.say("abstractSupplementalType", here, where=where, value=name)
-        else:
-            unknown.append(entry)
-    is_open = False
-    for entry in unknown:
-        rule = type_rule(entry, context)
-        if rule == "typeIrrelevantDtmiOrTerm" and context.incomplete and entry.startswith("dtmi:"):
-            rule = ""
-        if rule == "typeIrrelevantDtmiOrTerm" and not classes:
-            continue  # the missing class says it all
+    def _identifier(
+        self,
+        raw: dict[str, Any],
+        at: Path,
+        lexicon: Lexicon,
+        spec: Prop,
+        parent: Element | None,
+        *,
+        tolerant: bool,
+    ) -> str | None:
+        if "@id" not in raw:
+            if spec.id_required:
+                self._text.say("missingRequiredId", parent, at, parent or "", where=_value_of(spec.name))
+                raise Stop
+            return None
+        value, limit = raw["@id"], lexicon.limits.id_length
+        rule = ""
+        if not isinstance(value, str) or not value:
+            rule = "idNotString"
+        elif len(value) > limit:
+            rule = "idTooLong"
+        elif not valid_dtmi(value, lexicon.version):
+            rule = "invalidId"
+        elif value.startswith(lexicon.reserved) and not tolerant:
+            rule = "reservedId"
         if rule:
-            text.say(rule, here, where=where, value=entry)
-        is_open = True  # unknown properties may belong to it, so nothing is said about them
-    if len(classes) > 1:
-        text.say("multipleMaterialTypes", here, where=where, value=", ".join(classes))
-        return "", (), False, False
-    kind = next(iter(classes), "")
-    if kind not in spec.allowed or kind not in CLASSES[context.version]:
-        shown = kind or "an object without a DTDL type"
-        text.say("badType", here, where=where, prop=job.prop, value=shown, expected=expected)
-        return "", (), False, False
-    return kind, tuple(quantities), is_open, False
+            where = _value_of(spec.name) if parent is not None else "the top-level object"
+            fields = {"where": where, "value": value, "limit": limit, "version": lexicon.version}
+            self._text.say(rule, parent, (*at, "@id"), **fields)
+            raise Stop
+        return str(value)
 
+    def _name_taken(self, raw: dict[str, Any], at: Path, spec: Prop, parent: Element, *, tolerant: bool) -> bool:
+        """Whether a sibling without an identifier of its own has the same name, which both would be made of."""
+        key = next((k for k in raw if k == "name" or k in _NAME_DTMIS), None)
+        if key is None:
+            self._text.say("missingDtmiSegPropertyValue", parent, at, parent, where=_value_of(spec.name), prop="name")
+            raise Stop
+        name = raw[key]
+        if type(name) is not str:
+            found = flat(name)
+            name = found[0][0] if len(found) == 1 else None
+            name = name.get("@value") if isinstance(name, dict) else name
+            if isinstance(name, bool) or not isinstance(name, (str, int, float)):
+                where = _value_of(spec.name)
+                self._text.say("dtmiSegPropertyNotStringOrNumber", parent, (*at, key), parent, where=where, prop="name")
+                raise Stop
+        for sibling in parent.links[spec.name]:
+            if isinstance(sibling, Element) and sibling.given_id is None and sibling.literals.get("name") == name:
+                if not tolerant:
+                    fields = {"where": parent.label(), "prop": spec.name, "expected": "name", "value": name}
+                    self._text.say("nonUniquePropertyValue", parent, (*at, key), parent, **fields)
+                return True
+        return False
 
-def _all_text(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(item, str) for item in value)
-
-
-def _element_id(text: Text, job: _Job, context: Context, where: str, kind: str) -> str:
-    raw, path, spec, parent = job.raw, job.path, job.spec, job.parent
-    if "@id" in raw:
-        return _identifier(text, raw, path, context, where)
-    if spec.id_required or kind == "Interface" or parent is None:
-        text.say("missingRequiredId", path, where=where)
-        raise _Stop
-    base, mark, version = parent.id.partition(";")
-    generated = f"{base}:_{job.prop}"
-    if spec.segment:
-        named = [key for key in raw if property_name(key, context) == "name"]
-        if not named:
-            text.say("missingDtmiSegPropertyValue", path, parent.id, where=where, prop="name")
-            raise _Stop
-        name = raw[named[-1]]
-        while isinstance(name, list) and len(name) == 1:
-            name = name[0]
-        if isinstance(name, dict):
-            name = name.get("@value")
-        if not isinstance(name, (str, int)) or isinstance(name, bool):
-            text.say("dtmiSegPropertyNotStringOrNumber", (*path, named[-1]), parent.id, where=where, prop="name")
-            raise _Stop
-        generated += f":__{name}"
-    return generated + mark + version
-
-
-def _enter(index: Index, element: Element) -> None:
-    other = index.elements.get(element.id)
-    if other is None:
-        index.elements[element.id] = element
-        if element.parent is None:
-            index.interfaces.append(element)
-        return
-    same_siblings = other.parent is element.parent and other.parent_property == element.parent_property
-    if same_siblings and element.parent is not None and "@id" not in element.raw:
-        return  # generated from equal names, which is reported as such
-    spot = Spot(other.text, other.path)
-    element.text.say("duplicateDefinition", (*element.path, "@id"), element.id, value=element.id, other=spot)
-
-
-def _properties(index: Index, element: Element, context: Context, *, is_open: bool, inferred: bool) -> list[_Job]:
-    raw = element.raw
-    known = CLASSES[context.version][element.kind].properties
-    if isinstance(raw, JsonObject):
-        for key in raw.repeated:
-            rule = _REPEATED.get(key) or ("repeatedKeyword" if key.startswith("@") else "duplicatePropertyName")
-            element.say(rule, key)
-    jobs: list[_Job] = []
-    seen: set[str] = set()
-    for key, value in raw.items():
-        if key.startswith("@"):
-            _keyword(element, key, context)
-            continue
-        name = property_name(key, context)
-        if name in seen:
-            element.say("duplicatePropertyName", key)
-            continue
-        seen.add(name)
-        spec = known.get(name)
-        if spec is None:
-            if name == "unit" and element.types:
-                _unit(element, key, value, context)
-            elif inferred and not is_open:
-                element.say("inferredTypeDoesNotAllow", key, value=element.kind)
-            elif not is_open:
-                element.say(unknown_property_rule(key, context), key)
-        elif spec.kind == "object":
-            jobs.extend(_links(index, element, name, key, value, spec, context))
+    def _size(self, interface: Element) -> None:
+        """An Interface must not take more bytes of JSON than the language allows, as it is written."""
+        limit, text = interface.lexicon.limits.json_bytes, self._text.text
+        if limit is None or (text is not None and len(text) * 4 <= limit):
+            return
+        if text is None:
+            size = len(json.dumps(interface.raw, ensure_ascii=False, default=str).encode("utf-8", "replace"))
         else:
-            got = read_literal(element, name, key, value, spec)
-            if got is not BAD:
-                element.literals[name] = got
-    for name, spec in known.items():
-        if spec.required and name not in seen:
-            rule = "missingObjectProperty" if spec.kind == "object" else "missingLiteralProperty"
-            element.say(rule, name, expected=_expected(spec))
-    _cotypes(element, context, seen)
-    return jobs
+            size = len(span(text, interface.path).encode("utf-8", "replace"))
+        if size > limit:
+            interface.say("partitionTooLarge", count=size, limit=limit)
+
+    # --- its properties -----------------------------------------------------------------------------------------------
+
+    def _properties(self, element: Element, depth: int, *, opened: bool) -> None:
+        raw, lexicon = element.raw, element.lexicon
+        plan = lexicon.plans[element.kind]
+        known = plan.properties
+        literals = element.literals
+        seen: set[str] = set()
+        extras: set[str] = set()
+        if isinstance(raw, JsonObject):
+            for key in raw.repeated:
+                if key in known:
+                    element.say("duplicatePropertyName", key)
+        for key, value in raw.items():
+            spec = known.get(key)
+            if spec is not None:
+                name = spec.name
+                if name in seen:
+                    element.say("duplicatePropertyName", key)
+                    continue
+                seen.add(name)
+                if spec.kind == "object":
+                    self._links(element, key, value, spec, depth)
+                else:
+                    read_literal(element, key, value, spec, literals)
+            elif key[:1] != "@":
+                self._other_property(element, key, value, extras, opened=opened)
+        for name, rule in plan.required:
+            if name not in seen:
+                element.say(rule, name, expected=_expected(known[name]))
+        if element.supplements:
+            missing_extra(element, extras)
+
+    def _other_property(self, element: Element, key: str, value: Any, extras: set[str], *, opened: bool) -> None:
+        if element.supplements and read_extra(element, key, value, extras, self._index):
+            return
+        rule = element.lexicon.unknown_property(key)
+        if not rule and not opened:
+            rule = "noTypeThatAllows" if "@type" in element.raw else "inferredTypeDoesNotAllow"
+        if rule:
+            element.say(rule, key, value=element.kind)
+
+    def _links(self, element: Element, key: str, value: Any, spec: Prop, depth: int) -> None:
+        slots: list[Link] = []
+        element.links[spec.name] = slots
+        for item, inner in flat(value):
+            if slots and not spec.plural:
+                element.say("objectMultipleValues", key, prop=spec.name)
+                return
+            at: Path = (key, *inner)
+            if type(item) is str:
+                dtmi = element.lexicon.resolve(item)
+                if dtmi is None:
+                    fields = {"prop": spec.name, "value": item, "expected": _expected(spec)}
+                    element.say("badDtmiOrTerm", key, at, **fields)
+                    continue
+                reference = Reference(dtmi, at, word=not item.startswith("dtmi:"))
+                slots.append(reference)
+                self._index.references.append((element, spec.name, spec, reference))
+            elif isinstance(item, dict):
+                link = self._element(item, at, element.lexicon, spec, element, depth + 1)
+                if link is not None:
+                    slots.append(link)
+            else:
+                shown = "null" if item is None else f"a {type(item).__name__}"
+                element.say("refNotStringOrObject", key, at, prop=spec.name, value=shown, expected=_expected(spec))
+        if not slots and spec.required:
+            element.say("objectCountBelowMin", key, prop=spec.name, expected=_expected(spec))
 
 
-def _keyword(element: Element, key: str, context: Context) -> None:
-    if key == "@graph":
-        element.say("graphDisallowed", key)
-    elif key not in _KEYWORDS and context.version > 2:
-        element.say("topLevelKeywordDisallowed" if element.parent is None else "keywordDisallowed", key)
+_NAME_DTMIS: Final = frozenset(f"dtmi:dtdl:property:name;{version}" for version in (2, 3, 4))
+
+
+def _value_of(prop: str) -> str:
+    return f"the value of '{prop}'" if prop else "the top-level object"
 
 
 def _expected(spec: Prop) -> str:
     return " or ".join(sorted(spec.allowed)) if spec.allowed else f"a {spec.kind}"
-
-
-def _links(index: Index, element: Element, name: str, key: str, value: Any, spec: Prop, context: Context) -> list[_Job]:
-    values: list[tuple[Any, Path]] = []
-    stack: list[tuple[Any, Path]] = [(value, (*element.path, key))]
-    while stack:
-        item, path = stack.pop()
-        if isinstance(item, list) and len(path) <= MAX_DEPTH:
-            stack.extend((inner, (*path, i)) for i, inner in reversed(list(enumerate(item))))
-        else:
-            values.append((item, path))
-    slots: list[Element | Reference] = []
-    element.links[name] = slots
-    jobs: list[_Job] = []
-    usable = 0
-    for item, path in values:
-        if isinstance(item, str):
-            usable += _reference(index, element, name, item, path, spec, context, slots)
-        elif isinstance(item, dict) and set(item) == {"@id"}:
-            element.say_at(path, "idReference", name, expected=_expected(spec))
-        elif isinstance(item, dict) and spec.reference_only:
-            element.say_at(path, "badType", name, value="an object", expected=_expected(spec))
-        elif isinstance(item, dict):
-            slots.append(Reference("", path))  # replaced when the child turns out to be an element
-            jobs.append(_Job(item, path, context, spec, element, name, len(slots) - 1))
-            usable += 1
-        else:
-            shown = "null" if item is None else f"a {type(item).__name__}"
-            element.say_at(path, "refNotStringOrObject", name, value=shown, expected=_expected(spec))
-    if usable == 0 and spec.required:
-        element.say("objectCountBelowMin", key, prop=name, expected=_expected(spec))
-    elif not spec.plural and usable > 1:
-        element.say("objectMultipleValues", key, prop=name, count=usable)
-    elif spec.max_count is not None and usable > spec.max_count:
-        element.say("objectCountAboveMax", key, prop=name, count=usable, limit=spec.max_count)
-    return jobs
-
-
-def _reference(
-    index: Index,
-    element: Element,
-    name: str,
-    value: str,
-    path: Path,
-    spec: Prop,
-    context: Context,
-    slots: list[Element | Reference],
-) -> int:
-    """Add a reference; returns whether it counts as a value of the property."""
-    standard = standard_of(value, context)
-    if standard:
-        reference = Reference(value, path, standard)
-        kind = "Object" if standard in ("point", "polygon", "lineString") or standard.startswith("multi") else standard
-        if kind in ("asynchronous", "synchronous"):
-            kind = "CommandType"
-        if kind not in spec.allowed:
-            element.say_at(path, "badType", name, value=standard, expected=_expected(spec))
-        elif name == "valueSchema" and standard not in ("integer", "string"):
-            element.say_at(path, "incorrectPropertyValue", name, value=standard, expected="integer or string")
-        slots.append(reference)
-        return 1
-    if valid_dtmi(value, context.version):
-        reference = Reference(value, path)
-        slots.append(reference)
-        index.references.append((element, name, reference))
-        return 1
-    if type_rule(value, context) == "typeIrrelevantDtmiOrTerm":  # a word of the language, but not for this place
-        element.say_at(path, "badType", name, value=value, expected=_expected(spec))
-        return 1
-    element.say_at(path, "badDtmiOrTerm", name, value=value, expected=_expected(spec))
-    return 0
-
-
-def _unit(element: Element, key: str, value: Any, context: Context) -> None:
-    known = context.quantities
-    if known is None:
-        return
-    values = value if isinstance(value, list) else [value]
-    if len(values) > 1:
-        element.say("objectMultipleValues", key, count=len(values))
-        return
-    if not values or not isinstance(values[0], str):
-        element.say(
-            "refNotStringOrObject" if values else "objectCountBelowMin", key, value="not text", expected="a unit"
-        )
-        return
-    mismatch = "notRequiredType" if known.version == 2 else "wrongParent"
-    unit = known.unit_ids.get(values[0], values[0])
-    family = known.family_of_unit.get(unit)
-    if family is None:
-        rule = "badType" if type_rule(unit, context) == "typeIrrelevantDtmiOrTerm" else "badDtmiOrTerm"
-        if rule == "badDtmiOrTerm":
-            element.say(rule, key, value=unit, expected="a unit")
-            element.say("objectCountBelowMin", key, expected="a unit")
-        else:
-            element.say(mismatch, key, value=element.types[0], other=unit, expected="a unit")
-        return
-    element.unit = unit
-    for semantic, wanted in element.families.items():
-        if family != wanted and len(element.families) == 1:
-            shown = ", ".join(known.units(semantic))
-            element.say(mismatch, key, value=semantic, other=unit, expected=shown)
-
-
-def _cotypes(element: Element, context: Context, seen: set[str]) -> None:
-    known = context.quantities
-    if known is None or not element.types:
-        return
-    for name in element.types:
-        if element.kind not in known.cotypes:
-            element.say("invalidCotype", "@type", value=name, expected=", ".join(sorted(known.cotypes)))
-    if len(element.types) > 1:
-        element.say(
-            "conflictingSupplementalTypes", "@type", value=element.types[0], other=element.types[1], prop="unit"
-        )
-    if "unit" not in seen:
-        units = ", ".join(known.units(element.types[0]))
-        element.say("missingSupplementalObjectProperty", "@type", value=element.types[0], prop="unit", expected=units)
