@@ -89,7 +89,7 @@ def test_places_are_found_behind_escapes_repeated_keys_and_nesting():
 def test_every_place_in_a_document_can_be_found():
     """Each scalar of a formatted document is where `locate` says it is."""
     source = json.dumps(interface(contents=[prop(schema=objects(3)), prop("q", "string")]), indent=1)
-    value = read_json(source)
+    value, _ = read_json(source)
     scalars = {}
     stack = [((), value)]
     while stack:

@@ -6,6 +6,7 @@ import pytest
 from documents import QUANTITIES, V2, V3, interface, objects, prop, text
 
 from remhart_adt.dtdl import parse, validate
+from remhart_adt.dtdl.options import Options
 from remhart_adt.errors import DtdlError
 
 VELOCITY = {"@type": ["Property", "Velocity"], "name": "v", "schema": "double", "unit": "metrePerSecond"}
@@ -14,9 +15,9 @@ RULES = [
     ("emptyContext", interface(context=[])),
     ("missingDtdlContext", interface(context="dtmi:other:context;1")),
     ("unrecognizedContextVersion", interface(context="dtmi:dtdl:context;1")),
-    ("disallowedContextVersion", interface(context="dtmi:dtdl:context;4")),
     ("unresolvableContextSpecifier", interface(context=[V3, "dtmi:example:mine;1"])),
-    ("unsupportedExtension", interface(context=[V3, "dtmi:dtdl:extension:historization;1"])),
+    ("unresolvableContextVersion", interface(context=[V3, "dtmi:dtdl:extension:historization;9"])),
+    ("missingLimitContext", interface(context="dtmi:dtdl:context;4#limitless")),
     ("disallowedLocalContext", interface(context=[V3, {"a": "b"}])),
     ("missingTopLevelId", {"@context": V3, "@type": "Interface"}),
     ("invalidId", {**interface(), "@id": "dtmi:test:_A;1"}),
@@ -139,11 +140,18 @@ def test_an_interface_defined_in_two_files_is_reported_with_both(tmp_path):
     assert "first.json:2:2" in problem.message
 
 
-def test_repeated_keys_are_noticed():
-    report = validate(
-        '{"@context":"dtmi:dtdl:context;3","@id":"dtmi:a;1","@id":"dtmi:b;1","@type":"Interface","comment":"x","comment":"y"}'
-    )
-    assert {p.rule for p in report.errors} == {"repeatedIdProperty", "duplicatePropertyName"}
+@pytest.mark.parametrize(
+    ("more", "rule"),
+    [('"@id":"dtmi:b;1"', "repeatedIdProperty"), ('"comment":"x","comment":"y"', "duplicatePropertyName")],
+)
+def test_repeated_keys_are_noticed(more, rule):
+    report = validate('{"@context":"dtmi:dtdl:context;3","@id":"dtmi:a;1","@type":"Interface",' + more + "}")
+    assert [p.rule for p in report.errors] == [rule]
+
+
+def test_a_version_above_the_newest_one_asked_for_is_refused():
+    report = validate(interface(context="dtmi:dtdl:context;4"), options=Options(max_version=3))
+    assert [p.rule for p in report.errors] == ["disallowedContextVersion"]
 
 
 def test_parse_raises_with_the_whole_report_and_names_the_first():

@@ -1,4 +1,4 @@
-"""What supplemental types ask of their element, what it holds, its siblings and its parent, once everything is linked."""
+"""What supplemental types ask of their element, of what it holds, of its siblings and its parents, once linked."""
 
 from __future__ import annotations
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final
 
 from remhart_adt.dtdl.lexicon import Lexicon
@@ -17,6 +19,11 @@ __all__ = ["MAX_PROBLEMS", "Element", "Index", "Link", "Reference", "Spot", "Sto
 
 # A hostile text can break a rule at every byte; nobody reads more than this many problems of one text.
 MAX_PROBLEMS: Final = 500
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+def _nothing() -> Mapping[str, Any]:
+    return _NOTHING
 
 
 class Stop(Exception):  # noqa: N818 (a signal, not a failure)
@@ -139,8 +146,9 @@ class Element:
     supplements: tuple[Supplement, ...] = ()
     literals: dict[str, Any] = field(default_factory=dict)
     links: dict[str, list[Link]] = field(default_factory=dict)
-    extras: dict[str, Any] = field(default_factory=dict)
-    extra_links: dict[str, list[Link]] = field(default_factory=dict)
+    # Few elements have any, so that the others share an empty one.
+    extras: Mapping[str, Any] = field(default_factory=_nothing)
+    extra_links: Mapping[str, list[Link]] = field(default_factory=_nothing)
     _id: str = ""
 
     @property

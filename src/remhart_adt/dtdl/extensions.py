@@ -100,7 +100,7 @@ def _mqtt(number: int) -> Extension:
     def extra(owner: str, term: str, kind: Any = "string", **more: Any) -> Extra:
         return Extra(f"{base}{owner}:{term}", term, kind, **more)
 
-    def inside(term: str, *parents: str, **more: Any) -> Rule:
+    def inside(*parents: str, **more: Any) -> Rule:
         """The Field stands in an Object of one of these types, as the only one of its own type."""
         return Rule("fields", frozenset(base + p for p in parents), upward=True, alone=True, **more)
 
@@ -132,14 +132,14 @@ def _mqtt(number: int) -> Extension:
         result = Rule("fields", frozenset(base + r for r in results))
         types += [
             make("Error", "Object"),
-            make("ErrorMessage", "Field", rules=(inside("ErrorMessage", "Error"), schema("String"))),
-            make("ErrorResult", "Field", rules=(inside("ErrorResult", "Result"), schema(error)), **no_requirement),
-            make("NormalResult", "Field", rules=(inside("NormalResult", "Result"),), **no_requirement),
+            make("ErrorMessage", "Field", rules=(inside("Error"), schema("String"))),
+            make("ErrorResult", "Field", rules=(inside("Result"), schema(error)), **no_requirement),
+            make("NormalResult", "Field", rules=(inside("Result"),), **no_requirement),
             make("Result", "Object", rules=(result,)),
         ]
     if number >= 4:
-        code = inside("ErrorCode", "Result", "Error")
-        info = inside("ErrorInfo", "Result", "Error", beside=f"{base}ErrorCode")
+        code = inside("Result", "Error")
+        info = inside("Result", "Error", beside=f"{base}ErrorCode")
         parts = Rule("fields", frozenset(base + p for p in ("PropertyValue", "ReadError", "WriteError")))
         types += [
             make("ErrorCode", "Field", rules=(code, schema("Enum"))),
@@ -147,9 +147,9 @@ def _mqtt(number: int) -> Extension:
             make("Fragmented", "Property", rules=(schema("Map"),), or_with=(f"{base}PropertyValue",)),
             make("Indirect", "Field", **no_requirement),
             make("PropertyResult", "Object", rules=(parts,)),
-            make("PropertyValue", "Field", rules=(inside("PropertyValue", "PropertyResult"),), **no_requirement),
+            make("PropertyValue", "Field", rules=(inside("PropertyResult"),), **no_requirement),
             *(
-                make(t, "Field", rules=(inside(t, "PropertyResult"), schema(error)), **no_requirement)
+                make(t, "Field", rules=(inside("PropertyResult"), schema(error)), **no_requirement)
                 for t in ("ReadError", "WriteError")
             ),
         ]

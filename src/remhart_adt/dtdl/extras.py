@@ -55,7 +55,7 @@ def _literal(element: Element, key: str, value: Any, extra: Extra) -> None:
         element.say("stringInvalid", key, prop=extra.term, value=value)
     if extra.minimum is not None and value < extra.minimum:
         element.say("valueBelowMin", key, prop=extra.term, value=value, limit=extra.minimum)
-    element.extras[extra.id] = value
+    element.extras = {**element.extras, extra.id: value}
 
 
 def _iri(element: Element, key: str, value: Any, extra: Extra) -> None:
@@ -75,12 +75,12 @@ def _iri(element: Element, key: str, value: Any, extra: Extra) -> None:
         if iri is None:
             element.say("identifierNotUri", key, prop=extra.term, value=text)
         else:
-            element.extras[extra.id] = iri
+            element.extras = {**element.extras, extra.id: iri}
 
 
 def _links(element: Element, key: str, value: Any, extra: Extra, index: Index) -> None:
     slots: list[Link] = []
-    element.extra_links[extra.id] = slots
+    element.extra_links = {**element.extra_links, extra.id: slots}
     expected = f"a unit of {extra.of_type or extra.child_of}" if extra.of_type or extra.child_of else "a DTMI or term"
     for item, inner in flat(value):
         at: Path = (key, *inner)

@@ -40,6 +40,8 @@ def flat(value: Any) -> list[tuple[Any, Path]]:
     """The values of a property with their paths: arrays, also nested ones, are only a way to list."""
     if not isinstance(value, list):
         return [(value, ())]
+    if list not in map(type, value):
+        return [(item, (number,)) for number, item in enumerate(value)]
     found: list[tuple[Any, Path]] = []
     stack: list[tuple[Any, Path]] = [(value, ())]
     while stack:

@@ -30,9 +30,9 @@ OWN_RULES: Final[dict[str, tuple[str, str]]] = {
     "nestedTooDeep": ("JSON is nested deeper than {limit} levels", "Flatten the schema."),
     "tooManyProblems": ("more than {limit} problems; the rest is not shown", "Correct these first."),
     "unreadable": ("the file cannot be read: {value}", "Give a readable UTF-8 text file."),
-    "unsupportedExtension": (
-        "the language extension {value} is not supported here",
-        "Remove it from @context, together with what it adds.",
+    "sourceTooLarge": (
+        "the source is larger than {limit} bytes and was not read",
+        "Split it, or allow more with Options.max_bytes.",
     ),
 }
 
@@ -44,7 +44,7 @@ _RULES: Final[dict[str, tuple[str, str]]] = {
     ),
     "badType": ("{where}: '{prop}' does not take {value}", "Use {expected}."),
     "conflictingSupplementalTypes": (
-        "{where} has the types {value} and {other}, which both add '{prop}'",
+        "{where} has the types {value} and {other}, which both add '{added}'",
         "Keep one of them.",
     ),
     "crossPartitionReference": (
@@ -106,7 +106,6 @@ _RULES: Final[dict[str, tuple[str, str]]] = {
         "Use dtmi:<segment>:<segment>;<version> with letters, digits and single underscores inside.",
     ),
     "keywordDisallowed": ("{where} has the keyword {prop}", "Remove it."),
-    "layerMissingMaterialType": ("{where} has no DTDL type", "Add {expected} to @type."),
     "missingContext": ("the top-level object has no @context", 'Add "@context": "dtmi:dtdl:context;3".'),
     "missingContextVersion": ("the context {value} has no version", "Add ;<version>."),
     "missingDtdlContext": (
@@ -145,7 +144,6 @@ _RULES: Final[dict[str, tuple[str, str]]] = {
         "{where} has the property '{prop}', which no context defines",
         "Correct the name, or add the context that defines it.",
     ),
-    "propertyValueNull": ("{where}: '{prop}' is null", "Give a value or remove the property."),
     "recursiveStructureNarrow": ("{where} leads back to itself along {prop}", "Break the circle."),
     "recursiveStructureWide": ("{where} contains itself along {prop}", "Break the circle."),
     "refNotStringOrObject": ("{where}: '{prop}' is {value}", "Use {expected}."),
@@ -187,6 +185,94 @@ _RULES: Final[dict[str, tuple[str, str]]] = {
     ),
     "stringTooLong": ("{where}: '{prop}' is longer than {limit} characters", "Shorten it."),
     "langStringValueTooLong": ("{where}: '{prop}' is longer than {limit} characters", "Shorten it."),
+    "disallowedCocotype": ("{where} has the types {value} and {other}, which exclude each other", "Keep one of them."),
+    "disallowedLimitContext": (
+        "the limits {value} are not accepted here",
+        "Use {expected}, or accept them with Options.limit_contexts.",
+    ),
+    "disallowedType": ("{where}: '{prop}' names {value}, which has the type {other}", "Name a sibling without it."),
+    "durationInvalid": ("{where}: '{prop}' is no ISO 8601 duration", "Write it as in PT1H30M."),
+    "idRefBadDtmiOrTerm": ("{where}: '{value}' is neither a DTMI nor a term", "Use {expected}."),
+    "identifierCountBelowMin": ("{where}: '{prop}' has no value", "Give the DTMI or the word of a property."),
+    "identifierNotUri": ("{where}: '{value}' of '{prop}' is neither a word of the context nor an IRI", "Correct it."),
+    "invalidContextFragment": ("the context {value} has a fragment that means nothing", "Use #limitless or nothing."),
+    "langMapObjKeyword": (
+        "{where}: '{prop}' has a keyword among its language codes",
+        'Use language codes only, as in {{"en": "text"}}.',
+    ),
+    "langStringCodeNotUnique": ("{where}: '{prop}' has the same language twice", "Keep one text per language."),
+    "langStringElementCodeNotString": ("{where}: '{prop}' has an @language that is no text", "Give a language code."),
+    "langStringElementCodeNotUnique": ("{where}: '{prop}' has the same language twice", "Keep one text per language."),
+    "langStringElementInvalidCode": (
+        "{where}: '{prop}' has an @language that is no code",
+        "Write it as in en or pt-BR.",
+    ),
+    "langStringElementInvalidProp": (
+        "{where}: '{prop}' has a text with a member that is no keyword",
+        "Keep only @language and @value.",
+    ),
+    "langStringElementKeyword": (
+        "{where}: '{prop}' has a text with an unknown keyword",
+        "Keep only @language and @value.",
+    ),
+    "langStringElementNoValue": ("{where}: '{prop}' has a text without @value", "Add @value."),
+    "langStringElementNotStringOrObject": ("{where}: '{prop}' is not {expected}", "Give a text."),
+    "langStringElementType": ("{where}: '{prop}' has a text with @type", "Remove @type."),
+    "langStringElementValueNotString": ("{where}: '{prop}' has an @value that is no text", "Give a text."),
+    "langStringInvalidCode": ("{where}: '{prop}' has a key that is no language code", "Write it as in en or pt-BR."),
+    "langStringValueNotString": (
+        "{where}: '{prop}' has a language whose value is no text",
+        "Give one text per language.",
+    ),
+    "langTagValueInLangMap": (
+        "{where}: '{prop}' is a tagged text where a map of languages is wanted",
+        'Put it in an array, or write it as {{"en": "text"}}.',
+    ),
+    "literalTypeNotSingular": (
+        "{where}: '{prop}' has a value with not exactly one @type",
+        "Give one, such as xsd:string.",
+    ),
+    "localContextNotLast": ("@context defines terms of its own before its end", "Name published contexts only."),
+    "matchingPropertyNotSupplemental": (
+        "{where}: '{prop}' is {value}, which {other} has by its DTDL type; only what an extension adds can be overridden",
+        "Name a property that an extension adds, such as unit.",
+    ),
+    "misplacedLimitContext": (
+        "the limits {value} stand where none are expected",
+        "Put them right behind dtmi:dtdl:context;4#limitless.",
+    ),
+    "missingCocotype": ("{where} has the type {value} without {other}, which it needs", "Add {other} to @type."),
+    "missingDictKeyPropertyValue": (
+        "{where}: what is defined under '{prop}' has the identifier {value} of an element around it",
+        "Give it an identifier of its own.",
+    ),
+    "missingLimitContext": (
+        "the context {value} is not followed by the limits it asks for",
+        "Name a limit context right behind it, or remove #limitless.",
+    ),
+    "multipleReference": ("{where} overrides {value} of {other}, as another element does", "Keep one of them."),
+    "noMatchingSupplementalProperty": (
+        "{where}: '{prop}' is {value}, which no type of {other} adds",
+        "Name a property that one of its types adds.",
+    ),
+    "nonConformantPropertyValue": ("{where}: '{prop}' is {value}, which is no {expected}", "Give one."),
+    "notRequiredValue": ("{where} has the type {value}, which does not go with '{prop}' {other}", "Use {expected}."),
+    "notSiblingRequiredType": ("{where}: '{prop}' names {value}", "Name {expected}."),
+    "parentMissingCotype": (
+        "{where} has the type {value} but stands in {other}, which lacks {expected}",
+        "Add it there.",
+    ),
+    "refObjectNotAllowed": ("{where}: '{prop}' is defined in place", "Name {expected}."),
+    "siblingDuplicatesCotype": (
+        "{where} has the type {value}, and so has another field of {other}",
+        "Keep one of them.",
+    ),
+    "siblingMissingCotype": ("{where} has the type {value}, and no field beside it has {expected}", "Add one."),
+    "siblingPropertyMismatch": (
+        "{where}: the schema is {value}, but the property that it overrides takes {expected}",
+        "Use {expected}.",
+    ),
+    "valueAboveMax": ("{where}: '{prop}' is {value}; at most {limit} is allowed", "Lower it."),
     "wrongParent": ("{where} has the type {value}, which is not measured in {other}", "Use one of {expected}."),
 }
 # Rules on how a literal may be written come in families; one sentence serves each family.

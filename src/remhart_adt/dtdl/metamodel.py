@@ -34,19 +34,10 @@ CONTEXT: Final = "dtmi:dtdl:context;"
 VERSIONS: Final = (2, 3, 4)
 
 # Primitive schemas: term -> class. The ones of DTDL v2 are good in every version.
-_PRIMITIVES_V2: Final = [
-    "boolean",
-    "date",
-    "dateTime",
-    "double",
-    "duration",
-    "float",
-    "integer",
-    "long",
-    "string",
-    "time",
-]
-_PRIMITIVES_V4: Final = [
+_PRIMITIVES_V2: Final = frozenset(
+    {"boolean", "date", "dateTime", "double", "duration", "float", "integer", "long", "string", "time"}
+)
+_PRIMITIVES_V4: Final = _PRIMITIVES_V2 | {
     "byte",
     "bytes",
     "decimal",
@@ -56,11 +47,11 @@ _PRIMITIVES_V4: Final = [
     "unsignedLong",
     "unsignedShort",
     "uuid",
-]
+}
 PRIMITIVES: Final[dict[int, tuple[str, ...]]] = {
-    2: tuple(_PRIMITIVES_V2),
-    3: tuple(_PRIMITIVES_V2),
-    4: tuple(sorted(_PRIMITIVES_V2 + _PRIMITIVES_V4)),
+    2: tuple(sorted(_PRIMITIVES_V2)),
+    3: tuple(sorted(_PRIMITIVES_V2)),
+    4: tuple(sorted(_PRIMITIVES_V4)),
 }
 # Classes of primitive schemas that count as NumericSchema.
 NUMERIC: Final = frozenset(
@@ -84,7 +75,7 @@ SCHEMAS: Final[dict[int, frozenset[str]]] = {
     for version, terms in PRIMITIVES.items()
 }
 # Classes that no element in a model is of: abstract ones, and those that only extensions can make use of.
-ABSTRACT: Final = [
+ABSTRACT: Final = (
     "ComplexSchema",
     "Content",
     "Entity",
@@ -98,7 +89,7 @@ ABSTRACT: Final = [
     "TemporalSchema",
     "Unit",
     "UnitAttribute",
-]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +136,7 @@ class Prop:
 
     `kind` object: the value is an element of one of the classes `allowed`, in one of the DTDL `versions`, or a
     reference to one; `values` narrows that to the named standard elements. `infer` is the class when @type is left
-    out. `segment`: the element's name is part of generated identifiers. `unique`: properties that differ among siblings.
+    out. `segment`: the element's name is part of generated identifiers. `unique`: what differs among siblings.
     """
 
     name: str

@@ -13,33 +13,17 @@ from typing import Final
 
 __all__ = ["BINARY_PREFIXES", "Quantities", "decimal_prefixes", "quantities"]
 
-_DECIMAL_PREFIXES: Final = [
-    "atto",
-    "centi",
-    "deci",
-    "exa",
-    "femto",
-    "giga",
-    "hecto",
-    "kilo",
-    "mega",
-    "micro",
-    "milli",
-    "nano",
-    "peta",
-    "pico",
-    "tera",
-    "yocto",
-    "yotta",
-    "zepto",
-    "zetta",
-]
-BINARY_PREFIXES: Final = ["exbi", "gibi", "kibi", "mebi", "pebi", "tebi", "yobi", "zebi"]
+_DECIMAL_PREFIXES: Final = (
+    *("atto", "centi", "deci", "exa", "femto", "giga", "hecto", "kilo", "mega", "micro"),
+    *("milli", "nano", "peta", "pico", "tera", "yocto", "yotta", "zepto", "zetta"),
+)
+BINARY_PREFIXES: Final = ("exbi", "gibi", "kibi", "mebi", "pebi", "tebi", "yobi", "zebi")
 
 
 @dataclass(frozen=True, slots=True)
 class _Family:
-    """A family of units and the semantic types measured in it; `_1`: only in the extension, `_3`: from its version 3."""
+    """Units of one family, and the semantic types measured in them; `_1`: only the extension has them, `_3`: from its
+    version 3."""
 
     types: str = ""
     units: str = ""

@@ -11,7 +11,6 @@ import json
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Final
 
@@ -21,18 +20,17 @@ __all__ = [
     "JsonObject",
     "JsonTextError",
     "Path",
+    "broken_keywords",
     "locate",
     "pointer",
     "read_json",
     "repeated_keys",
-    "repeated_keywords",
     "span",
 ]
 
 Path = tuple[str | int, ...]
 
 _STRING: Final = r'"[^"\\]*(?:\\.[^"\\]*)*"'
-_TOKEN: Final = re.compile(rf'[ \t\r\n]*(?:({_STRING})|([{{}}\[\],:])|([^\s{{}}\[\],:"]+))', re.DOTALL)
 _BRACKET: Final = re.compile(rf"{_STRING}|[{{}}\[\]]", re.DOTALL)
 _STRINGS: Final = re.compile(_STRING, re.DOTALL)
 _NO_BRACKETS: Final = re.compile(r"[^{}\[\]]+")
@@ -65,12 +63,6 @@ class JsonTextError(ValueError):
         self.column = column
 
 
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    is_object: bool
-    path: Path
-
-
 class _Pairs:
     """Makes the objects of one text, and knows whether any had a key twice."""
 
@@ -94,8 +86,9 @@ def repeated_keys(value: dict[str, Any]) -> tuple[str, ...]:
     return value.repeated if isinstance(value, JsonObject) else ()
 
 
-def repeated_keywords(value: Any) -> Iterator[tuple[str, Path]]:
-    """Keywords of JSON-LD that an object has twice, each with its rule and place, outermost first."""
+def broken_keywords(value: Any) -> Iterator[tuple[str, Path]]:
+    """Keywords of JSON-LD that an object has twice, and graphs that are none, each with its rule and place; outermost
+    first. They end the reading of a text before anything else in it is looked at."""
     stack: list[tuple[Any, Path]] = [(value, ())]
     while stack:
         item, path = stack.pop()
@@ -105,6 +98,9 @@ def repeated_keywords(value: Any) -> Iterator[tuple[str, Path]]:
             for key in repeated_keys(item):
                 if key.startswith("@"):
                     yield _RULES.get(key, "repeatedKeyword"), (*path, key)
+            graph = item.get("@graph", ())
+            if not all(isinstance(node, dict) for node in (graph if isinstance(graph, (list, tuple)) else [graph])):
+                yield "graphNotObject", (*path, "@graph")
             stack.extend((inner, (*path, key)) for key, inner in reversed(item.items()))
 
 
@@ -216,39 +212,55 @@ def span(text: str, path: Path) -> str:
 
 
 def _offsets(text: str, wanted: set[Path]) -> dict[Path, int]:
-    """Where the value of each wanted path begins, by one walk over the tokens."""
+    """Where the value of each wanted path begins. What no wanted path leads into is skipped by the JSON scanner."""
+    tree: _Tree = {}
+    for path in wanted:
+        node = tree
+        for part in path:
+            node = node.setdefault(part, {})
     offsets: dict[Path, int] = {}
-    stack: list[_Frame] = []
-    path: Path = ()
-    index = 0
-    key: str | None = None
-    indexes: list[int] = []
-    position = 1 if text.startswith("\ufeff") else 0
-    while match := _TOKEN.match(text, position):
-        position = match.end()
-        string, mark, _ = match.groups()
-        if string is not None and stack and stack[-1].is_object and key is None:
-            key = json.loads(string, strict=False) if "\\" in string else string[1:-1]
-            continue
-        if mark in (":",):
-            continue
-        if mark == ",":
-            key = None
-            index += 1
-            continue
-        if mark in ("}", "]"):
-            stack.pop()
-            index = indexes.pop()
-            # A value just ended: inside an object the key of the ended value stays until the comma.
-            key = "" if stack and stack[-1].is_object else None
-            continue
-        if stack:
-            path = (*stack[-1].path, key if stack[-1].is_object and key is not None else index)
-        if path in wanted:
-            offsets[path] = match.start(match.lastindex or 0)
-        if mark in ("{", "["):
-            stack.append(_Frame(mark == "{", path))
-            indexes.append(index)
-            index = 0
-            key = None
-    return offsets
+    stack: list[tuple[int, Path, _Tree]] = [(_blank(text, 1 if text.startswith("\ufeff") else 0), (), tree)]
+    while stack:
+        position, path, node = stack.pop()
+        offsets[path] = position
+        mark = text[position : position + 1]
+        if node and mark in ("{", "["):
+            inner = _members(text, position) if mark == "{" else _items(text, position)
+            below = [(at, (*path, part), node[part]) for part, at in inner if part in node]
+            # Of a key that stands twice the last value counts, so it has to be the last one taken up.
+            stack.extend(reversed(below))
+    return {path: offsets[path] for path in wanted if path in offsets}
+
+
+_Tree = dict[str | int, "_Tree"]
+_SPACE: Final = re.compile(r"[ \t\r\n]*")
+_SKIP: Final = json.JSONDecoder().raw_decode
+
+
+def _blank(text: str, position: int) -> int:
+    match = _SPACE.match(text, position)
+    return match.end() if match is not None else position
+
+
+def _members(text: str, position: int) -> Iterator[tuple[str, int]]:
+    """The keys of the object that begins here, and where their values begin."""
+    position = _blank(text, position + 1)
+    while (match := _STRINGS.match(text, position)) is not None:
+        written = match[0]
+        start = _blank(text, _blank(text, match.end()) + 1)
+        yield (json.loads(written) if "\\" in written else written[1:-1]), start
+        position = _blank(text, _SKIP(text, start)[1])
+        if text[position] != ",":
+            return
+        position = _blank(text, position + 1)
+
+
+def _items(text: str, position: int) -> Iterator[tuple[int, int]]:
+    """The numbers of the elements of the array that begins here, and where they begin."""
+    position, number = _blank(text, position + 1), 0
+    while text[position] != "]":
+        yield number, position
+        number += 1
+        position = _blank(text, _SKIP(text, position)[1])
+        if text[position] == ",":
+            position = _blank(text, position + 1)

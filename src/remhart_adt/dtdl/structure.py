@@ -311,6 +311,8 @@ def _component_circles(
 
 def _sizes(index: Index, interfaces: list[Element]) -> None:
     """The limit on the elements below an Interface's contents, each use of a shared schema counted."""
+    if not any(interface.lexicon.limits.contents_total for interface in interfaces):
+        return
     shared = any(
         r.target is not None and (r.target.kind in _COMPLEX or p == "schema") for _, p, _, r in index.references
     )

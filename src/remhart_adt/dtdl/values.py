@@ -38,6 +38,9 @@ def read_literal(element: Element, key: str, value: Any, spec: Prop, into: dict[
         if spec.name_like and NAME_PATTERN.fullmatch(value) is None:
             element.say("stringInvalid", key, prop=spec.name, value=value)
         return
+    if kind == "langString" and type(value) is str and len(value) * 2 <= (spec.max_length or 0):
+        into[spec.name] = {"en": value}
+        return
     say = _say(element, key, spec)
     if kind == "langString":
         value = lang_string(value, spec.max_length or 0, say, strict=element.version > 2)

@@ -18,12 +18,13 @@ from remhart_adt.dtdl.lexicon import Lexicon
 from remhart_adt.dtdl.literals import flat
 from remhart_adt.dtdl.metamodel import Prop, valid_dtmi
 from remhart_adt.dtdl.options import Options
-from remhart_adt.dtdl.reader import JsonObject, Path, repeated_keywords, span
+from remhart_adt.dtdl.reader import JsonObject, Path, broken_keywords, span
 from remhart_adt.dtdl.values import read_literal
 
 __all__ = ["walk"]
 
 _KEYWORDS: Final = frozenset({"@context", "@id", "@type", "@graph"})
+_USUAL: Final = frozenset({"@context", "@id", "@type"})
 _TOP: Final = Prop("", "object", allowed=frozenset({"Interface"}), versions=frozenset({2, 3, 4}), id_required=True)
 # Legal DTDL ends far above this: 24 schema levels and 12 of inheritance, each an object in an object.
 _MAX_ELEMENTS_DEEP: Final = 150
@@ -33,9 +34,10 @@ def walk(text: Text, index: Index, options: Options) -> None:
     """Read one text into the index; problems are noted on the text."""
     walker = _Walker(text, index, options)
     try:
-        for rule, path in repeated_keywords(text.value) if text.repeats else ():
-            text.say(rule, None, path, where="an object", prop=str(path[-1]))
-            return
+        if text.repeats or text.text is None or '"@graph"' in text.text:
+            for rule, path in broken_keywords(text.value):
+                text.say(rule, None, path, where="an object", prop=str(path[-1]))
+                return
         for value, path in flat(text.value):
             walker.top(value, path)
     except Stop:
@@ -60,8 +62,6 @@ class _Walker:
             shown = "null" if raw is None else f"a {type(raw).__name__}"
             text.say("notJsonObject", None, path, value=shown)
             raise Stop
-        if "@graph" in raw:
-            self._graph(raw["@graph"], None, (*path, "@graph"))
         lexicon = self._context(raw, None, None, path)
         if "@graph" in raw:
             text.say("topLevelGraphDisallowed", None, (*path, "@graph"))
@@ -80,15 +80,9 @@ class _Walker:
                 if key.startswith("@") and key not in _KEYWORDS:
                     text.say("topLevelKeywordDisallowed", None, (*path, key), where="the top-level object", prop=key)
                     raise Stop
-        element = self._element(raw, path, lexicon, _TOP, None, 0)
+        element = self._element(raw, path, lexicon, _TOP, None, 0, set())
         if isinstance(element, Element):
             self._index.interfaces.append(element)
-
-    def _graph(self, value: Any, parent: Element | None, at: Path) -> None:
-        items = value if isinstance(value, list) else [value]
-        if not all(isinstance(item, dict) for item in items):
-            self._text.say("graphNotObject", parent, at)
-            raise Stop
 
     def _context(self, raw: dict[str, Any], outer: Lexicon | None, parent: Element | None, at: Path) -> Lexicon:
         if "@context" not in raw:
@@ -109,9 +103,19 @@ class _Walker:
     # --- one element --------------------------------------------------------------------------------------------------
 
     def _element(
-        self, raw: dict[str, Any], at: Path, outer: Lexicon, spec: Prop, parent: Element | None, depth: int
+        self,
+        raw: dict[str, Any],
+        at: Path,
+        outer: Lexicon,
+        spec: Prop,
+        parent: Element | None,
+        depth: int,
+        names: set[Any],
     ) -> Link | None:
-        """Read one object as a value of the property `spec`; None when it is no usable value of it."""
+        """Read one object as a value of the property `spec`; None when it is no usable value of it.
+
+        `names` are those of the siblings read so far that have no identifier of their own.
+        """
         text = self._text
         if depth > _MAX_ELEMENTS_DEEP:
             text.say("nestedTooDeep", parent, at[:1], limit=_MAX_ELEMENTS_DEEP)
@@ -122,23 +126,27 @@ class _Walker:
         tolerant = self._tolerant and outer.version < 3
         if len(raw) == 1 and "@id" in raw:
             return self._id_alone(raw["@id"], at, lexicon, spec, parent, tolerant=tolerant)
-        if parent is not None:
-            self._keywords(raw, at, lexicon, parent)
-            if lexicon.version not in spec.versions:
-                allowed = ", ".join(f"v{v}" for v in sorted(spec.versions))
-                fields = {"value": lexicon.version, "version": outer.version, "expected": allowed}
-                tail = (*at, "@context") if "@context" in raw else at
-                text.say("disallowedVersionDefinition", parent, tail, parent, where=_value_of(spec.name), **fields)
+        if parent is not None and lexicon.version not in spec.versions:
+            allowed = ", ".join(f"v{v}" for v in sorted(spec.versions))
+            tail = (*at, "@context") if "@context" in raw else at
+            where, old = _value_of(spec.name), outer.version
+            rule, new = "disallowedVersionDefinition", lexicon.version
+            text.say(rule, parent, tail, parent, where=where, value=new, version=old, expected=allowed)
         given = self._identifier(raw, at, lexicon, spec, parent, tolerant=tolerant)
         if given is not None:
             other = self._index.identified.get(given)
             if other is not None:
                 text.say("duplicateDefinition", parent, (*at, "@id"), given, value=given, other=Spot(other))
                 return None
-        elif spec.segment and parent is not None and self._name_taken(raw, at, spec, parent, tolerant=tolerant):
-            return None
+        elif spec.segment and parent is not None:
+            name, key = self._segment(raw, at, spec, parent)
+            if name in names:
+                if not tolerant:
+                    parent.say("nonUniquePropertyValue", spec.name, (*at, key), expected="name", value=name)
+                return None
         typed = read_types(raw, at, lexicon, spec, parent, text)
         if typed is None:
+            self._keywords(raw, at, lexicon, parent)
             return None
         kind, supplements, opened = typed
         element = Element(
@@ -160,6 +168,8 @@ class _Walker:
             if kind == "Interface" and len(given) > lexicon.limits.interface_id_length:
                 element.say("idTooLongForType", "@id", value=given, limit=lexicon.limits.interface_id_length)
             self._index.identified[given] = element
+        elif spec.segment:
+            names.add(element.literals.get("name"))
         self._index.everything.append(element)
         return element
 
@@ -179,15 +189,17 @@ class _Walker:
         self._index.references.append((parent, spec.name, spec, reference))
         return reference
 
-    def _keywords(self, raw: dict[str, Any], at: Path, lexicon: Lexicon, parent: Element) -> None:
+    def _keywords(self, raw: dict[str, Any], at: Path, lexicon: Lexicon, parent: Element | None) -> None:
+        """Complain of the keywords of JSON-LD that DTDL has no use for."""
         for key in raw:
-            if key[:1] == "@" and key != "@type" and key != "@id" and key != "@context":
-                if key == "@graph":
-                    self._graph(raw[key], parent, (*at, key))
-                    self._text.say("graphDisallowed", parent, (*at, key), parent, where=_value_of(parent.kind))
-                elif lexicon.strict:
-                    where = _value_of(parent.kind)
-                    self._text.say("keywordDisallowed", parent, (*at, key), parent, where=where, prop=key)
+            if key[:1] == "@" and parent is not None:
+                self._keyword(key, at, lexicon, parent)
+
+    def _keyword(self, key: str, at: Path, lexicon: Lexicon, parent: Element) -> None:
+        if key == "@graph":
+            self._text.say("graphDisallowed", parent, (*at, key), parent, where="an element")
+        elif lexicon.strict and key not in _KEYWORDS:
+            self._text.say("keywordDisallowed", parent, (*at, key), parent, where="an element", prop=key)
 
     def _identifier(
         self,
@@ -216,14 +228,14 @@ class _Walker:
             rule = "reservedId"
         if rule:
             where = _value_of(spec.name) if parent is not None else "the top-level object"
-            fields = {"where": where, "value": value, "limit": limit, "version": lexicon.version}
-            self._text.say(rule, parent, (*at, "@id"), **fields)
+            version = lexicon.version
+            self._text.say(rule, parent, (*at, "@id"), where=where, value=value, limit=limit, version=version)
             raise Stop
         return str(value)
 
-    def _name_taken(self, raw: dict[str, Any], at: Path, spec: Prop, parent: Element, *, tolerant: bool) -> bool:
-        """Whether a sibling without an identifier of its own has the same name, which both would be made of."""
-        key = next((k for k in raw if k == "name" or k in _NAME_DTMIS), None)
+    def _segment(self, raw: dict[str, Any], at: Path, spec: Prop, parent: Element) -> tuple[Any, str]:
+        """The name that the generated identifier is made of, and the key it is written under."""
+        key = "name" if "name" in raw else next((k for k in raw if k in _NAME_DTMIS), None)
         if key is None:
             self._text.say("missingDtmiSegPropertyValue", parent, at, parent, where=_value_of(spec.name), prop="name")
             raise Stop
@@ -236,13 +248,7 @@ class _Walker:
                 where = _value_of(spec.name)
                 self._text.say("dtmiSegPropertyNotStringOrNumber", parent, (*at, key), parent, where=where, prop="name")
                 raise Stop
-        for sibling in parent.links[spec.name]:
-            if isinstance(sibling, Element) and sibling.given_id is None and sibling.literals.get("name") == name:
-                if not tolerant:
-                    fields = {"where": parent.label(), "prop": spec.name, "expected": "name", "value": name}
-                    self._text.say("nonUniquePropertyValue", parent, (*at, key), parent, **fields)
-                return True
-        return False
+        return name, key
 
     def _size(self, interface: Element) -> None:
         """An Interface must not take more bytes of JSON than the language allows, as it is written."""
@@ -283,6 +289,8 @@ class _Walker:
                     read_literal(element, key, value, spec, literals)
             elif key[:1] != "@":
                 self._other_property(element, key, value, extras, opened=opened)
+            elif key not in _USUAL and element.parent is not None:
+                self._keyword(key, element.at, lexicon, element.parent)
         for name, rule in plan.required:
             if name not in seen:
                 element.say(rule, name, expected=_expected(known[name]))
@@ -300,6 +308,7 @@ class _Walker:
 
     def _links(self, element: Element, key: str, value: Any, spec: Prop, depth: int) -> None:
         slots: list[Link] = []
+        names: set[Any] = set()
         element.links[spec.name] = slots
         for item, inner in flat(value):
             if slots and not spec.plural:
@@ -316,7 +325,7 @@ class _Walker:
                 slots.append(reference)
                 self._index.references.append((element, spec.name, spec, reference))
             elif isinstance(item, dict):
-                link = self._element(item, at, element.lexicon, spec, element, depth + 1)
+                link = self._element(item, at, element.lexicon, spec, element, depth + 1, names)
                 if link is not None:
                     slots.append(link)
             else:
