@@ -234,7 +234,7 @@ _RULES: Final[dict[str, tuple[str, str]]] = {
     ),
     "localContextNotLast": ("@context defines terms of its own before its end", "Name published contexts only."),
     "matchingPropertyNotSupplemental": (
-        "{where}: '{prop}' is {value}, which {other} has by its DTDL type; only what an extension adds can be overridden",
+        "{where}: '{prop}' is {value}, which {other} has by its DTDL type; only what a type adds can be overridden",
         "Name a property that an extension adds, such as unit.",
     ),
     "misplacedLimitContext": (
