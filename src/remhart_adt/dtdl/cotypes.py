@@ -64,7 +64,9 @@ class _Types:
                 self._bad("@type that is not text")
                 return None
             meaning = self._lexicon.type_meaning(entry)
-            if meaning.sort == "class" and meaning.name in self._spec.allowed:
+            # At the top of a text any class will do here: that one is an Interface has been checked before.
+            anywhere = self._parent is None and (meaning.sort == "class" or meaning.language)
+            if anywhere or (meaning.sort == "class" and meaning.name in self._spec.allowed):
                 kinds[meaning.name] = None
             elif meaning.sort in ("class", "misplaced"):
                 self._bad(entry)
@@ -75,8 +77,11 @@ class _Types:
             elif meaning.supplement is None:
                 opened = True
             elif meaning.supplement.kind in ("unit", "unit attribute"):
-                self._bad(entry)
-                sound = False
+                if self._parent is None:
+                    kinds["Unit"] = None
+                else:
+                    self._bad(entry)
+                    sound = False
             else:
                 supplements[meaning.supplement.id] = meaning.supplement
         if not sound:

@@ -50,13 +50,13 @@ class _Found:
 class Text:
     """One source: its name, its JSON value, and the text it came from when there is one (places need it).
 
-    `repeats`: some object has a key twice. `resolved`: a resolver gave it. `failed`: an error was noted.
+    `odd`: some keyword of JSON-LD may be broken. `resolved`: a resolver gave it. `failed`: an error was noted.
     """
 
     name: str
     value: Any
     text: str | None = None
-    repeats: bool = False
+    odd: bool = False
     resolved: bool = False
     failed: bool = False
     found: list[_Found] = field(default_factory=list)

@@ -9,6 +9,7 @@ from typing import Final, Literal, NamedTuple
 from remhart_adt.dtdl.extensions import find_extension, find_supplement, language
 from remhart_adt.dtdl.metamodel import (
     LIMITS,
+    SCHEMAS,
     VERSIONS,
     Limits,
     Prop,
@@ -27,12 +28,14 @@ Sort = Literal["class", "misplaced", "type", "undefined", "refused"]
 
 
 class Meaning(NamedTuple):
-    """What an entry of @type is: a class of this version (`name`), a class that is none here, a supplemental type, a
-    word nobody knows but the context tolerates, or refused (`name` is the broken rule)."""
+    """What an entry of @type is: a class that elements of this version can be of (`name`), another class (`language`:
+    one that only elements of the language are of), a supplemental type, a word nobody knows but the context tolerates,
+    or refused (`name` is the broken rule)."""
 
     sort: Sort
     name: str = ""
     supplement: Supplement | None = None
+    language: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,10 @@ class Lexicon:
             text.startswith("dtmi:dtdl:class:") and number in map(str, VERSIONS) and name in class_names(int(number))
         ):
             here = text == name or number == str(self.version)
-            return Meaning("class" if here and name in self.plans else "misplaced", name)
+            if here and name in self.plans and name != "Unit":
+                return Meaning("class", name)
+            own = name == "CommandType" or name in SCHEMAS[self.version]
+            return Meaning("misplaced", name, language=here and own)
         dtmi = self.resolve(text)
         if dtmi is None:
             if text.startswith("dtmi:"):

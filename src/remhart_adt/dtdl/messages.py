@@ -86,6 +86,10 @@ _RULES: Final[dict[str, tuple[str, str]]] = {
     "identifierNotString": ("{where}: '{prop}' is not a string", "Give a DTMI as text."),
     "identifierTooLong": ("{where}: '{prop}' is longer than {limit} characters", "Shorten it."),
     "incorrectPropertyValue": ("{where}: '{prop}' may not be {value}", "Use {expected}."),
+    "inconsistentObjectValues": (
+        "{where} and an element inside it are both {value}, with different values of '{prop}'",
+        "Give the inner one an identifier of its own.",
+    ),
     "inferredTypeDoesNotAllow": (
         "{where} has the property '{prop}', which {value}, its type by position, does not allow",
         "Remove the property or state the @type.",
@@ -160,6 +164,18 @@ _RULES: Final[dict[str, tuple[str, str]]] = {
     ),
     "topLevelGraphDisallowed": ("the top-level object has @graph", "Give an array of Interfaces instead."),
     "topLevelKeywordDisallowed": ("{where} has the keyword {prop}", "Remove it."),
+    "termDefinitionIdPropertyNotString": (
+        "@context defines a term by an @id that is no text",
+        "Name published contexts only.",
+    ),
+    "termDefinitionMissingIdProperty": (
+        "@context defines a term by an object without @id",
+        "Name published contexts only.",
+    ),
+    "termDefinitionNotStringOrObject": (
+        "@context defines a term by something else than text",
+        "Name published contexts only.",
+    ),
     "typeInvalidDtmi": ("{where} has the type '{value}', which is no legal DTMI", "Correct or remove it."),
     "typeIrrelevantDtmiOrTerm": ("{where} has '{value}' in @type, which is no type for it", "Remove it."),
     "typeNotDtmiNorTerm": ("{where} has the type '{value}', which is neither a DTMI nor a term", "Remove it."),

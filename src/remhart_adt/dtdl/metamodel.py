@@ -136,7 +136,8 @@ class Prop:
 
     `kind` object: the value is an element of one of the classes `allowed`, in one of the DTDL `versions`, or a
     reference to one; `values` narrows that to the named standard elements. `infer` is the class when @type is left
-    out. `segment`: the element's name is part of generated identifiers. `unique`: what differs among siblings.
+    out. `segment`: the element's name is part of generated identifiers. `unique`: what differs among siblings;
+    `keyed`: by that name they are also found, so that the same element twice is one.
     """
 
     name: str
@@ -154,6 +155,7 @@ class Prop:
     infer: str = ""
     id_required: bool = False
     segment: bool = False
+    keyed: bool = False
     unique: tuple[str, ...] = ()
 
 
@@ -194,7 +196,7 @@ def classes(version: int, limits: str = "") -> dict[str, DtdlClass]:
     tables: dict[str, tuple[Prop, ...]] = {
         "Interface": (
             *entity,
-            _element("contents", contents, older, max_count=300 if v2 else None, **listed),
+            _element("contents", contents, older, keyed=True, max_count=300 if v2 else None, **listed),
             _element("extends", "Interface", older, plural=True, max_count=2 if v2 else None, id_required=True),
             _element("schemas", frozenset(COMPLEX), same, plural=True, id_required=True),
         ),

@@ -64,16 +64,18 @@ class JsonTextError(ValueError):
 
 
 class _Pairs:
-    """Makes the objects of one text, and knows whether any had a key twice."""
+    """Makes the objects of one text. `odd`: some have a key twice, or a keyword whose value has to be looked at."""
 
     def __init__(self) -> None:
-        self.repeats = False
+        self.odd = False
 
     def __call__(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         plain = dict(pairs)
+        if "@graph" in plain or ("@context" in plain and not isinstance(plain["@context"], str)):
+            self.odd = True
         if len(plain) == len(pairs):
             return plain
-        self.repeats = True
+        self.odd = True
         seen: set[str] = set()
         repeated = [key for key, _ in pairs if key in seen or seen.add(key)]  # type: ignore[func-returns-value]
         result = JsonObject(plain)
@@ -87,8 +89,8 @@ def repeated_keys(value: dict[str, Any]) -> tuple[str, ...]:
 
 
 def broken_keywords(value: Any) -> Iterator[tuple[str, Path]]:
-    """Keywords of JSON-LD that an object has twice, and graphs that are none, each with its rule and place; outermost
-    first. They end the reading of a text before anything else in it is looked at."""
+    """Keywords of JSON-LD that an object has twice, and contexts and graphs that are none, each with its rule and
+    place; outermost first. They end the reading of a text before anything else in it is looked at."""
     stack: list[tuple[Any, Path]] = [(value, ())]
     while stack:
         item, path = stack.pop()
@@ -98,6 +100,11 @@ def broken_keywords(value: Any) -> Iterator[tuple[str, Path]]:
             for key in repeated_keys(item):
                 if key.startswith("@"):
                     yield _RULES.get(key, "repeatedKeyword"), (*path, key)
+            context = item.get("@context", "")
+            if not all(
+                isinstance(entry, (str, dict)) for entry in (context if isinstance(context, list) else [context])
+            ):
+                yield "invalidContext", (*path, "@context")
             graph = item.get("@graph", ())
             if not all(isinstance(node, dict) for node in (graph if isinstance(graph, (list, tuple)) else [graph])):
                 yield "graphNotObject", (*path, "@graph")
@@ -156,7 +163,7 @@ def _line_column(text: str, offset: int) -> tuple[int, int]:
 
 
 def read_json(text: str, options: Options = DEFAULT) -> tuple[Any, bool]:
-    """The value of a JSON text, and whether any object in it repeats a key; a byte order mark is skipped.
+    """The value of a JSON text, and whether `broken_keywords` may find any in it; a byte order mark is skipped.
 
     Raises JsonTextError.
     """
@@ -175,7 +182,7 @@ def read_json(text: str, options: Options = DEFAULT) -> tuple[Any, bool]:
         raise
     except ValueError as error:  # an integer with thousands of digits
         raise JsonTextError("invalidJson", str(error)) from None
-    return value, pairs.repeats
+    return value, pairs.odd
 
 
 def pointer(path: Path) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from remhart_adt.dtdl.elements import Element, Index, Link, Reference
+from remhart_adt.dtdl.elements import Element, Index, Link, Reference, Spot
 from remhart_adt.dtdl.metamodel import Prop
 from remhart_adt.dtdl.standard import find_standard
 from remhart_adt.dtdl.supplements import Extra
@@ -94,6 +94,20 @@ def _overwritten(index: Index) -> None:
         if spec is not None and spec.segment:
             fields = {"value": given, "where": element.parent.label()}
             element.parent.say("missingDictKeyPropertyValue", element.parent_property, element.at, **fields)
+        elif spec is not None and index.identified[given].kind not in spec.allowed:
+            other = Spot(index.identified[given])
+            element.parent.say("duplicateDefinition", element.parent_property, element.at, value=given, other=other)
+        winner = index.identified[given]
+        for prop, links in element.links.items():
+            single = prop in winner.links and not element.lexicon.plans[element.kind].properties[prop].plural
+            if single and links and winner.links[prop] and _dtmi(links[0]) != _dtmi(winner.links[prop][0]):
+                winner.say("inconsistentObjectValues", prop, value=given)
+
+
+def _dtmi(link: Link) -> str:
+    if isinstance(link, Element):
+        return link.id
+    return link.standard.id if link.standard is not None else link.dtmi
 
 
 def _shown(reference: Reference) -> str:

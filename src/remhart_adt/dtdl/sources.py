@@ -75,14 +75,14 @@ class _Reader:
     def text(self, name: str, text: str, *, forgiving: bool) -> None:
         """One text; `forgiving`: JSON that is no DTDL at all is only mentioned."""
         try:
-            value, repeats = read_json(text, self._options)
+            value, odd = read_json(text, self._options)
         except JsonTextError as error:
             self._refuse(error.rule, Place(name, error.line, error.column), value=error, limit=error)
             return
         if forgiving and not _looks_like_dtdl(value):
             self._refuse("notAnInterface", Place(name, 1, 1), severity="warning")
             return
-        self.texts.append(Text(name, value, text.removeprefix("\ufeff"), repeats, self._resolved))
+        self.texts.append(Text(name, value, text.removeprefix("\ufeff"), odd, self._resolved))
 
     def _refuse(self, rule: str, place: Place, *, severity: Severity = "error", **fields: Any) -> None:
         message, remedy = render(rule, fields)

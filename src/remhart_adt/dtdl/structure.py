@@ -156,22 +156,23 @@ def _counts(element: Element) -> None:
                     element.say("incorrectPropertyValue", prop, value=term, expected=" or ".join(spec.values))
         if len(links) > 1:
             for key in spec.unique:
-                _unique(element, prop, links, key)
+                _unique(element, prop, links, key, keyed=spec.keyed)
 
 
-def _unique(element: Element, prop: str, links: list[Link], key: str) -> None:
-    seen: set[tuple[bool, Any]] = set()
+def _unique(element: Element, prop: str, links: list[Link], key: str, *, keyed: bool) -> None:
+    seen: dict[tuple[bool, Any], Element] = {}
     for link in links:
         child = link if isinstance(link, Element) else link.target
         value = child.literals.get(key) if child is not None else None
         if child is None or value is None:
             continue
         mark = (isinstance(value, str), value)
-        if mark in seen:
+        other = seen.get(mark)
+        if other is not None and not (keyed and other is child):
             tail = (*link.at, key) if isinstance(link, Element) else link.at
             fields = {"expected": key, "value": value}
             element.say("nonUniquePropertyValue", prop, tail, **fields)
-        seen.add(mark)
+        seen[mark] = child
 
 
 def _enum_values(element: Element) -> None:

@@ -15,7 +15,7 @@ from remhart_adt.dtdl.cotypes import read_types
 from remhart_adt.dtdl.elements import Element, Index, Link, Reference, Spot, Stop, Text
 from remhart_adt.dtdl.extras import missing_extra, read_extra
 from remhart_adt.dtdl.lexicon import Lexicon
-from remhart_adt.dtdl.literals import flat
+from remhart_adt.dtdl.literals import flat, scalar
 from remhart_adt.dtdl.metamodel import Prop, valid_dtmi
 from remhart_adt.dtdl.options import Options
 from remhart_adt.dtdl.reader import JsonObject, Path, broken_keywords, span
@@ -24,7 +24,6 @@ from remhart_adt.dtdl.values import read_literal
 __all__ = ["walk"]
 
 _KEYWORDS: Final = frozenset({"@context", "@id", "@type", "@graph"})
-_USUAL: Final = frozenset({"@context", "@id", "@type"})
 _TOP: Final = Prop("", "object", allowed=frozenset({"Interface"}), versions=frozenset({2, 3, 4}), id_required=True)
 # Legal DTDL ends far above this: 24 schema levels and 12 of inheritance, each an object in an object.
 _MAX_ELEMENTS_DEEP: Final = 150
@@ -34,7 +33,7 @@ def walk(text: Text, index: Index, options: Options) -> None:
     """Read one text into the index; problems are noted on the text."""
     walker = _Walker(text, index, options)
     try:
-        if text.repeats or text.text is None or '"@graph"' in text.text:
+        if text.odd or text.text is None:
             for rule, path in broken_keywords(text.value):
                 text.say(rule, None, path, where="an object", prop=str(path[-1]))
                 return
@@ -126,6 +125,8 @@ class _Walker:
         tolerant = self._tolerant and outer.version < 3
         if len(raw) == 1 and "@id" in raw:
             return self._id_alone(raw["@id"], at, lexicon, spec, parent, tolerant=tolerant)
+        if parent is not None:
+            self._keywords(raw, at, lexicon, parent)
         if parent is not None and lexicon.version not in spec.versions:
             allowed = ", ".join(f"v{v}" for v in sorted(spec.versions))
             tail = (*at, "@context") if "@context" in raw else at
@@ -144,9 +145,11 @@ class _Walker:
                 if not tolerant:
                     parent.say("nonUniquePropertyValue", spec.name, (*at, key), expected="name", value=name)
                 return None
+        if given is not None and "Interface" in spec.allowed and len(given) > lexicon.limits.interface_id_length:
+            limit = lexicon.limits.interface_id_length
+            text.say("idTooLongForType", parent, (*at, "@id"), given, value=given, limit=limit)
         typed = read_types(raw, at, lexicon, spec, parent, text)
         if typed is None:
-            self._keywords(raw, at, lexicon, parent)
             return None
         kind, supplements, opened = typed
         element = Element(
@@ -161,12 +164,10 @@ class _Walker:
             parent.owner if parent is not None else None,
             supplements,
         )
+        if kind == "Interface":
+            self._size(element)
         self._properties(element, depth, opened=opened)
         if given is not None:
-            if kind == "Interface":
-                self._size(element)
-            if kind == "Interface" and len(given) > lexicon.limits.interface_id_length:
-                element.say("idTooLongForType", "@id", value=given, limit=lexicon.limits.interface_id_length)
             self._index.identified[given] = element
         elif spec.segment:
             names.add(element.literals.get("name"))
@@ -189,17 +190,14 @@ class _Walker:
         self._index.references.append((parent, spec.name, spec, reference))
         return reference
 
-    def _keywords(self, raw: dict[str, Any], at: Path, lexicon: Lexicon, parent: Element | None) -> None:
+    def _keywords(self, raw: dict[str, Any], at: Path, lexicon: Lexicon, parent: Element) -> None:
         """Complain of the keywords of JSON-LD that DTDL has no use for."""
-        for key in raw:
-            if key[:1] == "@" and parent is not None:
-                self._keyword(key, at, lexicon, parent)
-
-    def _keyword(self, key: str, at: Path, lexicon: Lexicon, parent: Element) -> None:
-        if key == "@graph":
-            self._text.say("graphDisallowed", parent, (*at, key), parent, where="an element")
-        elif lexicon.strict and key not in _KEYWORDS:
-            self._text.say("keywordDisallowed", parent, (*at, key), parent, where="an element", prop=key)
+        if "@graph" in raw:
+            self._text.say("graphDisallowed", parent, (*at, "@graph"), parent, where="an element")
+        if lexicon.strict:
+            for key in raw:
+                if key[:1] == "@" and key not in _KEYWORDS:
+                    self._text.say("keywordDisallowed", parent, (*at, key), parent, where="an element", prop=key)
 
     def _identifier(
         self,
@@ -241,9 +239,7 @@ class _Walker:
             raise Stop
         name = raw[key]
         if type(name) is not str:
-            found = flat(name)
-            name = found[0][0] if len(found) == 1 else None
-            name = name.get("@value") if isinstance(name, dict) else name
+            name = scalar("literal", name, _unheard, required=True, strict=False)
             if isinstance(name, bool) or not isinstance(name, (str, int, float)):
                 where = _value_of(spec.name)
                 self._text.say("dtmiSegPropertyNotStringOrNumber", parent, (*at, key), parent, where=where, prop="name")
@@ -289,8 +285,6 @@ class _Walker:
                     read_literal(element, key, value, spec, literals)
             elif key[:1] != "@":
                 self._other_property(element, key, value, extras, opened=opened)
-            elif key not in _USUAL and element.parent is not None:
-                self._keyword(key, element.at, lexicon, element.parent)
         for name, rule in plan.required:
             if name not in seen:
                 element.say(rule, name, expected=_expected(known[name]))
@@ -336,6 +330,10 @@ class _Walker:
 
 
 _NAME_DTMIS: Final = frozenset(f"dtmi:dtdl:property:name;{version}" for version in (2, 3, 4))
+
+
+def _unheard(rule: str, path: Path) -> None:
+    """For a first look at a literal: what is wrong with it is said when the literal itself is read."""
 
 
 def _value_of(prop: str) -> str:
