@@ -166,22 +166,8 @@ def read_context(value: Any, outer: Lexicon | None, options: Options) -> Lexicon
     entries = value if isinstance(value, list) else [value]
     if not all(isinstance(entry, (str, dict)) for entry in entries):
         raise ContextError("invalidContext")
-    for index, entry in enumerate(entries):
-        for definition in entry.values() if isinstance(entry, dict) else ():
-            _check_definition(definition, index)
     if not entries:
         if outer is None:
             raise ContextError("emptyContext")
         return outer
     return _Reader(entries, outer, options).read()
-
-
-def _check_definition(definition: Any, index: int) -> None:
-    """A term that a context defines itself, which DTDL does not allow, has to be well-formed to be refused as that."""
-    if isinstance(definition, dict):
-        if "@id" not in definition:
-            raise ContextError("termDefinitionMissingIdProperty", index=index)
-        if not isinstance(definition["@id"], str):
-            raise ContextError("termDefinitionIdPropertyNotString", index=index)
-    elif definition is not None and not isinstance(definition, str):
-        raise ContextError("termDefinitionNotStringOrObject", index=index)

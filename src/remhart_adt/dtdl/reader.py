@@ -71,7 +71,10 @@ class _Pairs:
 
     def __call__(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         plain = dict(pairs)
-        if "@graph" in plain or ("@context" in plain and not isinstance(plain["@context"], str)):
+        if "@context" in plain and type(plain["@context"]) is not str:
+            context = plain["@context"]
+            self.odd = self.odd or type(context) is not list or any(type(entry) is not str for entry in context)
+        if "@graph" in plain:
             self.odd = True
         if len(plain) == len(pairs):
             return plain
@@ -100,15 +103,29 @@ def broken_keywords(value: Any) -> Iterator[tuple[str, Path]]:
             for key in repeated_keys(item):
                 if key.startswith("@"):
                     yield _RULES.get(key, "repeatedKeyword"), (*path, key)
-            context = item.get("@context", "")
-            if not all(
-                isinstance(entry, (str, dict)) for entry in (context if isinstance(context, list) else [context])
-            ):
-                yield "invalidContext", (*path, "@context")
+            if (rule := _context_rule(item.get("@context", ""))) is not None:
+                yield rule, (*path, "@context")
             graph = item.get("@graph", ())
             if not all(isinstance(node, dict) for node in (graph if isinstance(graph, (list, tuple)) else [graph])):
                 yield "graphNotObject", (*path, "@graph")
             stack.extend((inner, (*path, key)) for key, inner in reversed(item.items()))
+
+
+def _context_rule(context: Any) -> str | None:
+    """What is wrong with the form of a context: it names others, and may define terms, each by text or an @id."""
+    for entry in context if isinstance(context, list) else [context]:
+        if isinstance(entry, dict):
+            for definition in entry.values():
+                if isinstance(definition, dict):
+                    if "@id" not in definition:
+                        return "termDefinitionMissingIdProperty"
+                    if not isinstance(definition["@id"], str):
+                        return "termDefinitionIdPropertyNotString"
+                elif definition is not None and not isinstance(definition, str):
+                    return "termDefinitionNotStringOrObject"
+        elif not isinstance(entry, str):
+            return "invalidContext"
+    return None
 
 
 def _constant(name: str) -> Any:

@@ -147,7 +147,7 @@ def _counts(element: Element) -> None:
     properties = element.lexicon.plans[element.kind].properties
     for prop, links in element.links.items():
         spec = properties[prop]
-        if spec.max_count is not None and len(links) > spec.max_count:
+        if spec.max_count is not None and len(links) > spec.max_count < _distinct(links):
             element.say("objectCountAboveMax", prop, count=len(links), limit=spec.max_count)
         if spec.values:
             for link in links:
@@ -157,6 +157,10 @@ def _counts(element: Element) -> None:
         if len(links) > 1:
             for key in spec.unique:
                 _unique(element, prop, links, key, keyed=spec.keyed)
+
+
+def _distinct(links: list[Link]) -> int:
+    return len({id(link) if isinstance(link, Element) or link.target is None else id(link.target) for link in links})
 
 
 def _unique(element: Element, prop: str, links: list[Link], key: str, *, keyed: bool) -> None:

@@ -145,9 +145,8 @@ class _Walker:
                 if not tolerant:
                     parent.say("nonUniquePropertyValue", spec.name, (*at, key), expected="name", value=name)
                 return None
-        if given is not None and "Interface" in spec.allowed and len(given) > lexicon.limits.interface_id_length:
-            limit = lexicon.limits.interface_id_length
-            text.say("idTooLongForType", parent, (*at, "@id"), given, value=given, limit=limit)
+        if parent is None:
+            self._interface_id(given, at, lexicon, parent)
         typed = read_types(raw, at, lexicon, spec, parent, text)
         if typed is None:
             return None
@@ -165,6 +164,8 @@ class _Walker:
             supplements,
         )
         if kind == "Interface":
+            if parent is not None:
+                self._interface_id(given, at, lexicon, parent)
             self._size(element)
         self._properties(element, depth, opened=opened)
         if given is not None:
@@ -230,6 +231,11 @@ class _Walker:
             self._text.say(rule, parent, (*at, "@id"), where=where, value=value, limit=limit, version=version)
             raise Stop
         return str(value)
+
+    def _interface_id(self, given: str | None, at: Path, lexicon: Lexicon, parent: Element | None) -> None:
+        limit = lexicon.limits.interface_id_length
+        if given is not None and len(given) > limit:
+            self._text.say("idTooLongForType", parent, (*at, "@id"), given, value=given, limit=limit)
 
     def _segment(self, raw: dict[str, Any], at: Path, spec: Prop, parent: Element) -> tuple[Any, str]:
         """The name that the generated identifier is made of, and the key it is written under."""
