@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from remhart_adt.dtdl.lexicon import Lexicon
-from remhart_adt.dtdl.messages import full_id, render
+from remhart_adt.dtdl.messages import full_id, render, service_code
 from remhart_adt.dtdl.metamodel import Prop
 from remhart_adt.dtdl.reader import Path, locate, pointer
 from remhart_adt.dtdl.standard import Standard
@@ -103,7 +103,8 @@ class Text:
             element = found.element.id if isinstance(found.element, Element) else found.element
             place, path = places[self][found.path], pointer(found.path)
             message, remedy = render(found.rule, shown)
-            result.append(Problem(full_id(found.rule), message, remedy, place, element, path, found.severity))
+            code = service_code(found.rule)
+            result.append(Problem(full_id(found.rule), message, remedy, place, element, path, found.severity, code))
         return sorted(result, key=lambda p: (p.place.line, p.place.column))
 
 

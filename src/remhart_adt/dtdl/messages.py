@@ -10,12 +10,16 @@ from typing import Any, Final
 
 from remhart_adt.dtdl.types import OFFICIAL, OWN
 
-__all__ = ["OWN_RULES", "full_id", "render"]
+__all__ = ["OWN_RULES", "full_id", "render", "service_code"]
 
 OWN_RULES: Final[dict[str, tuple[str, str]]] = {
     "commandNotRunnable": (
         "{where} is a Command; Azure Digital Twins stores it but never runs it",
         "Remove it, or keep it for other consumers of the model.",
+    ),
+    "extensionUnknownToAdt": (
+        "{where} uses the extension {value}; Azure Digital Twins documents QuantitativeTypes only",
+        "Try it on an instance before you rely on it, or remove it.",
     ),
     "inlineInterface": (
         "{where} is an Interface inside another one, which Azure Digital Twins refuses",
@@ -28,12 +32,31 @@ OWN_RULES: Final[dict[str, tuple[str, str]]] = {
     ),
     "notAnInterface": ("this JSON is no DTDL Interface and was not read", "Move it elsewhere if it is not a model."),
     "nestedTooDeep": ("JSON is nested deeper than {limit} levels", "Flatten the schema."),
+    "queryWord": (
+        "{where} is named {value}, which is a word of the query language of Azure Digital Twins",
+        "Write it as [[{value}]] in queries, or choose another name.",
+    ),
+    "tooManyModels": (
+        "there are {count} interfaces; an instance of Azure Digital Twins holds at most {limit}",
+        "Divide them among instances, or ask for a higher limit.",
+    ),
     "tooManyProblems": ("more than {limit} problems; the rest is not shown", "Correct these first."),
     "unreadable": ("the file cannot be read: {value}", "Give a readable UTF-8 text file."),
     "sourceTooLarge": (
         "the source is larger than {limit} bytes and was not read",
         "Split it, or allow more with Options.max_bytes.",
     ),
+    "versionNotForAdt": (
+        "{where} is written in DTDL v{version}; Azure Digital Twins takes versions up to {limit}",
+        "Write it in DTDL v3.",
+    ),
+}
+
+# The code of the service's answer to what only the service asks for.
+_SERVICE_CODES: Final = {
+    "inlineInterface": "DTDLParserError",
+    "tooManyModels": "LimitExceeded",
+    "versionNotForAdt": "ModelVersionNotSupported",
 }
 
 _RULES: Final[dict[str, tuple[str, str]]] = {
@@ -303,6 +326,13 @@ class _Blank(dict[str, Any]):
 def full_id(rule: str) -> str:
     """The full id of a rule: the official parser's ValidationID, or our own."""
     return (OWN if rule in OWN_RULES else OFFICIAL) + rule
+
+
+def service_code(rule: str) -> str:
+    """What Azure Digital Twins answers an upload with that breaks the rule; empty for rules that it does not check."""
+    if rule in OWN_RULES:
+        return _SERVICE_CODES.get(rule, "")
+    return "DTDLParserError"
 
 
 def render(rule: str, fields: dict[str, Any]) -> tuple[str, str]:

@@ -46,7 +46,8 @@ NOWHERE: Final = Place("", 0, 0)
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One broken rule. `id` is the official parser's ValidationID where it has one, else a name of ours; `element` the
-    DTMI concerned; `path` a JSON pointer into the source; `remedy` says what to do."""
+    DTMI concerned; `path` a JSON pointer into the source; `remedy` says what to do; `service_code` is the code that
+    Azure Digital Twins answers with, where that is known."""
 
     id: str
     message: str
@@ -55,6 +56,7 @@ class Problem:
     element: str = ""
     path: str = ""
     severity: Severity = "error"
+    service_code: str = ""
 
     @property
     def rule(self) -> str:
