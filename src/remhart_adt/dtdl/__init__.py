@@ -1,7 +1,7 @@
 """The DTDL language: parse, validate, ask, check instances. No network, no Azure.
 
-`parse` gives a `ModelSet` or raises `DtdlError` with the whole report; `validate` gives the `Report`. Supported: DTDL
-v2 and v3, and the extension QuantitativeTypes v1. DTDL v4 and the other published extensions are refused by name.
+`parse` gives a `ModelSet` or raises `DtdlError` with the whole report; `validate` gives the `Report`. DTDL 2, 3 and 4
+and all published extensions, as the official parser understands them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from remhart_adt.dtdl.instance import (
     check_twin,
 )
 from remhart_adt.dtdl.model import ModelSet
+from remhart_adt.dtdl.options import Options
 from remhart_adt.dtdl.parse import Resolver, parse, validate
 from remhart_adt.dtdl.types import Content, EnumValue, Field, Interface, Place, Problem, Report, Schema, Unresolved
 
@@ -25,6 +26,7 @@ __all__ = [
     "InstanceProblem",
     "Interface",
     "ModelSet",
+    "Options",
     "Place",
     "Problem",
     "Report",

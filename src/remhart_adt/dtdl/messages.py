@@ -41,6 +41,7 @@ OWN_RULES: Final[dict[str, tuple[str, str]]] = {
         "Divide them among instances, or ask for a higher limit.",
     ),
     "tooManyProblems": ("more than {limit} problems; the rest is not shown", "Correct these first."),
+    "unresolved": ("nothing defines {value}", "Add the file that defines it, or correct the reference."),
     "unreadable": ("the file cannot be read: {value}", "Give a readable UTF-8 text file."),
     "sourceTooLarge": (
         "the source is larger than {limit} bytes and was not read",
@@ -56,6 +57,7 @@ OWN_RULES: Final[dict[str, tuple[str, str]]] = {
 _SERVICE_CODES: Final = {
     "inlineInterface": "DTDLParserError",
     "tooManyModels": "LimitExceeded",
+    "unresolved": "DTDLParserError",
     "versionNotForAdt": "ModelVersionNotSupported",
 }
 

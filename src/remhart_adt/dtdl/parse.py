@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from remhart_adt.dtdl.build import build_interfaces
@@ -12,6 +12,7 @@ from remhart_adt.dtdl.model import ModelSet
 from remhart_adt.dtdl.options import DEFAULT, Options
 from remhart_adt.dtdl.profile import PROFILES
 from remhart_adt.dtdl.reader import Path
+from remhart_adt.dtdl.repository import Resolver, ResolverSource, resolver_of
 from remhart_adt.dtdl.resolve import Use, check_references, look_up
 from remhart_adt.dtdl.sources import Source, read_sources
 from remhart_adt.dtdl.structure import check_structure
@@ -21,19 +22,18 @@ from remhart_adt.errors import DtdlError
 
 __all__ = ["Resolver", "parse", "validate"]
 
-Resolver = Callable[[Sequence[str]], Mapping[str, Source] | Iterable[Source] | None]
-
 # A resolver that answers every question with a new question would never end.
 _ROUNDS: Final = 1000
 
 
 def parse(
-    *sources: Source, resolver: Resolver | None = None, profile: str | None = None, options: Options | None = None
+    *sources: Source, resolver: ResolverSource | None = None, profile: str | None = None, options: Options | None = None
 ) -> ModelSet:
     """The interfaces of all sources, and those the resolver adds for references the sources do not define.
 
-    A `str` is DTDL text, a `Path` a file or folder, anything else decoded JSON. `resolver(dtmis)` answers with sources
-    for (some of) the DTMIs. `profile` "adt" adds the rules of Azure Digital Twins; `options` say how strictly to read.
+    A `str` is DTDL text, a `Path` a file or folder, anything else decoded JSON. `resolver` is a folder laid out as a
+    device model repository or any other folder of DTDL, a list of such, a mapping from DTMI to source, or a callable
+    that is given DTMIs and answers with sources for some of them. `profile` "adt" adds the rules of Azure Digital Twins; `options` say how strictly to read.
     Raises DtdlError, whose `report` has every problem; its message has the first and their number.
     """
     run = _Run(resolver, profile, options)
@@ -44,7 +44,7 @@ def parse(
 
 
 def validate(
-    *sources: Source, resolver: Resolver | None = None, profile: str | None = None, options: Options | None = None
+    *sources: Source, resolver: ResolverSource | None = None, profile: str | None = None, options: Options | None = None
 ) -> Report:
     """Everything that is wrong with the sources; arguments as for `parse`. Raises only when a path does not exist."""
     return _Run(resolver, profile, options).report(sources)
@@ -54,13 +54,13 @@ class _Run:
     """One reading of some sources, step by step; a step runs only when the ones before found no error, because what
     it would say then is mostly consequence."""
 
-    def __init__(self, resolver: Resolver | None, profile: str | None, options: Options | None) -> None:
+    def __init__(self, resolver: ResolverSource | None, profile: str | None, options: Options | None) -> None:
         if profile is not None and profile not in PROFILES:
             raise DtdlError(f"there is no profile {profile!r}", remedy=f"Use one of: {', '.join(PROFILES)}")
         self.index = Index()
-        self._resolver = resolver
         self._profile = profile
         self._options = options or DEFAULT
+        self._resolver = resolver_of(resolver, self._options)
         self._texts: list[Text] = []
         self._problems: list[Problem] = []
         self._missing: dict[str, list[Use]] = {}

@@ -25,7 +25,7 @@ __all__ = [
     "pointer",
     "read_json",
     "repeated_keys",
-    "span",
+    "top_level_bytes",
 ]
 
 Path = tuple[str | int, ...]
@@ -129,13 +129,13 @@ def _context_rule(context: Any) -> str | None:
 
 
 def _constant(name: str) -> Any:
-    raise JsonTextError("invalidJson", f"{name} is not JSON")
+    raise JsonTextError("invalidJson", f"{name} is no number of JSON", 1, 1)
 
 
 def _check_size(text: str, options: Options) -> None:
     most = options.max_bytes
     if len(text) > most or (len(text) * 4 > most and len(text.encode("utf-8", "surrogatepass")) > most):
-        raise JsonTextError("sourceTooLarge", str(most))
+        raise JsonTextError("sourceTooLarge", str(most), 1, 1)
 
 
 def _check_depth(text: str, options: Options) -> None:
@@ -194,7 +194,7 @@ def read_json(text: str, options: Options = DEFAULT) -> tuple[Any, bool]:
     except json.JSONDecodeError as error:
         raise JsonTextError("invalidJson", error.msg, error.lineno, error.colno) from None
     except RecursionError:
-        raise JsonTextError("nestedTooDeep", str(options.max_depth)) from None
+        raise JsonTextError("nestedTooDeep", str(options.max_depth), 1, 1) from None
     except JsonTextError:
         raise
     except ValueError as error:  # an integer with thousands of digits
@@ -228,11 +228,18 @@ def locate(text: str, paths: Iterable[Path]) -> dict[Path, tuple[int, int]]:
     return found
 
 
-def span(text: str, path: Path) -> str:
-    """The part of the text that the value at a path is written in."""
-    start = _offsets(text, {path}).get(path, 0)
-    _, end = json.JSONDecoder().raw_decode(text, start)
-    return text[start:end]
+def top_level_bytes(text: str) -> dict[Path, int]:
+    """How many bytes every object at the top of the text is written in, arrays being only a way to list them."""
+    found: dict[Path, int] = {}
+    stack: list[tuple[int, Path]] = [(_blank(text, 0), ())]
+    while stack:
+        position, path = stack.pop()
+        if text[position] == "[":
+            stack.extend((at, (*path, number)) for number, at in _items(text, position))
+        else:
+            written = text[position : _SKIP(text, position)[1]]
+            found[path] = len(written) if written.isascii() else len(written.encode("utf-8", "replace"))
+    return found
 
 
 def _offsets(text: str, wanted: set[Path]) -> dict[Path, int]:

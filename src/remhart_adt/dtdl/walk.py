@@ -18,7 +18,7 @@ from remhart_adt.dtdl.lexicon import Lexicon
 from remhart_adt.dtdl.literals import flat, scalar
 from remhart_adt.dtdl.metamodel import Prop, valid_dtmi
 from remhart_adt.dtdl.options import Options
-from remhart_adt.dtdl.reader import JsonObject, Path, broken_keywords, span
+from remhart_adt.dtdl.reader import JsonObject, Path, broken_keywords, top_level_bytes
 from remhart_adt.dtdl.values import read_literal
 
 __all__ = ["walk"]
@@ -51,6 +51,7 @@ class _Walker:
         self._text = text
         self._index = index
         self._options = options
+        self._bytes: dict[Path, int] | None = None
         self._tolerant = options.tolerate_solecisms_in_resolved if text.resolved else options.tolerate_solecisms
 
     # --- the top ------------------------------------------------------------------------------------------------------
@@ -257,10 +258,12 @@ class _Walker:
         limit, text = interface.lexicon.limits.json_bytes, self._text.text
         if limit is None or (text is not None and len(text) * 4 <= limit):
             return
-        if text is None:
+        if text is None or interface.parent is not None:
             size = len(json.dumps(interface.raw, ensure_ascii=False, default=str).encode("utf-8", "replace"))
         else:
-            size = len(span(text, interface.path).encode("utf-8", "replace"))
+            if self._bytes is None:
+                self._bytes = top_level_bytes(text)
+            size = self._bytes.get(interface.at, 0)
         if size > limit:
             interface.say("partitionTooLarge", count=size, limit=limit)
 
