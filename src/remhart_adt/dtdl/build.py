@@ -19,6 +19,8 @@ class _Builder:
     def __init__(self, index: Index) -> None:
         self._index = index
         self._schemas: dict[str, Schema] = {}
+        # Schemas that have been made and wait for their contents.
+        self._empty: list[tuple[Schema, Element]] = []
         self._own: dict[int, dict[str, Content]] = {}
 
     def interface(self, element: Element) -> Interface:
@@ -124,17 +126,24 @@ class _Builder:
         done = self._schemas.get(element.id)
         if done is not None:
             return done
-        fields: dict[str, Field] = {}
-        schema = Schema(kind=element.kind, id=element.id, fields=fields, **_about(element))
+        # It has to exist before what it contains: in DTDL v4 it may contain itself, and be any number of levels deep.
+        schema = Schema(kind=element.kind, id=element.id, fields={}, **_about(element))
         self._schemas[element.id] = schema
+        self._empty.append((schema, element))
+        return schema
 
+    def fill(self) -> None:
+        """Give the schemas made so far their contents, and those that this brings up."""
+        while self._empty:
+            self._fill(*self._empty.pop())
+
+    def _fill(self, schema: Schema, element: Element) -> None:
         def fill(name: str, value: Any) -> None:
-            # The schema has to exist before what it contains, since in DTDL v4 it may contain itself.
             object.__setattr__(schema, name, value)
 
         if element.kind == "Object":
             found = (self.field(link) for link in element.links.get("fields", ()))
-            fields.update({field.name: field for field in found})
+            fill("fields", {field.name: field for field in found})
         elif element.kind == "Enum":
             fill("value_schema", self.schema(element, "valueSchema").kind)
             fill("values", tuple(self._enum_value(link) for link in element.links.get("enumValues", ())))
@@ -144,7 +153,6 @@ class _Builder:
             fill("value", self.field(element.links["mapValue"][0]))
         else:
             fill("element", self.schema(element, "elementSchema"))
-        return schema
 
     def _enum_value(self, link: Link) -> EnumValue:
         element = self._index.target(link)
@@ -233,4 +241,6 @@ def build_interfaces(index: Index) -> dict[str, Interface]:
     """Every interface of a sound index, top-level ones first, by DTMI."""
     builder = _Builder(index)
     nested = [e for e in index.everything if e.kind == "Interface" and e.parent is not None]
-    return {element.id: builder.interface(element) for element in (*index.interfaces, *nested)}
+    interfaces = {element.id: builder.interface(element) for element in (*index.interfaces, *nested)}
+    builder.fill()
+    return interfaces

@@ -19,6 +19,11 @@ __all__ = ["MAX_PROBLEMS", "Element", "Index", "Link", "Reference", "Spot", "Sto
 
 # A hostile text can break a rule at every byte; nobody reads more than this many problems of one text.
 MAX_PROBLEMS: Final = 500
+# Rules that a misspelt word breaks, and the field of the message that has the word.
+_MISSPELT: Final = {"badDtmiOrTerm": "value", "propertyUndefinedTerm": "prop", "typeUndefinedTerm": "value"}
+# Looking for the nearest of all words takes time, which a hostile text could multiply.
+_MOST_GUESSES: Final = 20
+_LONGEST_GUESS: Final = 60
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -96,6 +101,7 @@ class Text:
                     wanted.setdefault(value.element.text, set()).add(value.element.path)
         places = {text: text.places(paths) for text, paths in wanted.items()}
         result = []
+        guesses = 0
         for found in self.found:
             shown = {
                 k: places[v.element.text][v.element.path] if isinstance(v, Spot) else v for k, v in found.fields.items()
@@ -103,9 +109,28 @@ class Text:
             element = found.element.id if isinstance(found.element, Element) else found.element
             place, path = places[self][found.path], pointer(found.path)
             message, remedy = render(found.rule, shown)
+            if found.rule in _MISSPELT and guesses < _MOST_GUESSES:
+                guesses += 1
+                remedy = f"{_guess(found)}{remedy}"
             code = service_code(found.rule)
             result.append(Problem(full_id(found.rule), message, remedy, place, element, path, found.severity, code))
         return sorted(result, key=lambda p: (p.place.line, p.place.column))
+
+
+def _guess(found: _Found) -> str:
+    """A question for the word that was probably meant, if one is close."""
+    word = found.fields.get(_MISSPELT[found.rule])
+    if not isinstance(found.element, Element) or not isinstance(word, str) or len(word) > _LONGEST_GUESS:
+        return ""
+    # Only an unsound text needs it.
+    from difflib import get_close_matches
+
+    lexicon = found.element.lexicon
+    known = [*lexicon.words, *lexicon.plans]
+    if found.rule == "propertyUndefinedTerm":
+        known += lexicon.plans[found.element.kind].properties
+    closest = get_close_matches(word, known, n=1, cutoff=0.75)
+    return f"Is it '{closest[0]}'? " if closest else ""
 
 
 @dataclass(frozen=True, slots=True)

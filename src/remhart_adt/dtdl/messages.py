@@ -351,4 +351,6 @@ def _short(value: Any) -> str:
 
 def _sentence(text: str) -> str:
     text = text.strip()
-    return text[:1].upper() + text[1:] + ("" if not text or text.endswith((".", "!")) else ".")
+    # A DTMI in front stays as it is.
+    first = text[:1] if text.startswith("dtmi:") else text[:1].upper()
+    return first + text[1:] + ("" if not text or text.endswith((".", "!")) else ".")

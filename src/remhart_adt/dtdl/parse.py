@@ -33,8 +33,9 @@ def parse(
 
     A `str` is DTDL text, a `Path` a file or folder, anything else decoded JSON. `resolver` is a folder laid out as a
     device model repository or any other folder of DTDL, a list of such, a mapping from DTMI to source, or a callable
-    that is given DTMIs and answers with sources for some of them. `profile` "adt" adds the rules of Azure Digital Twins; `options` say how strictly to read.
-    Raises DtdlError, whose `report` has every problem; its message has the first and their number.
+    that is given DTMIs and answers with sources for some of them. `profile` "adt" adds the rules of Azure Digital
+    Twins; `options` say how strictly to read. Raises DtdlError, whose `report` has every problem; its message has the
+    first and their number.
     """
     run = _Run(resolver, profile, options)
     report = run.report(sources)
@@ -102,7 +103,9 @@ class _Run:
             done = len(self.index.references)
             before, self._missing = self._missing, {}
             self._read(answer.values() if isinstance(answer, Mapping) else answer, resolved=True)
-            self._missing = _still_missing(before, self.index) | look_up(self.index, done)
+            self._missing = _still_missing(before, self.index)
+            for dtmi, uses in look_up(self.index, done).items():
+                self._missing.setdefault(dtmi, []).extend(uses)
         if any(text.failed for text in self._texts):
             self._missing = {}
 

@@ -9,7 +9,10 @@ from typing import Any, Final
 from remhart_adt.dtdl.messages import full_id, render, service_code
 from remhart_adt.dtdl.types import Problem, Report
 
-__all__ = ["all_problems", "report_rows", "sarif"]
+__all__ = ["REPORT_COLUMNS", "all_problems", "report_rows", "sarif"]
+
+# What people read of a row; programs get the rest of it too.
+REPORT_COLUMNS: Final = ("severity", "place", "rule", "message", "remedy")
 
 _SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 

@@ -16,7 +16,7 @@ from remhart_adt.dtdl.elements import Element, Index, Link, Reference, Spot, Sto
 from remhart_adt.dtdl.extras import missing_extra, read_extra
 from remhart_adt.dtdl.lexicon import Lexicon
 from remhart_adt.dtdl.literals import flat, scalar
-from remhart_adt.dtdl.metamodel import Prop, valid_dtmi
+from remhart_adt.dtdl.metamodel import PRIMITIVES, Prop, valid_dtmi
 from remhart_adt.dtdl.options import Options
 from remhart_adt.dtdl.reader import JsonObject, Path, broken_keywords, top_level_bytes
 from remhart_adt.dtdl.values import read_literal
@@ -350,4 +350,9 @@ def _value_of(prop: str) -> str:
 
 
 def _expected(spec: Prop) -> str:
-    return " or ".join(sorted(spec.allowed)) if spec.allowed else f"a {spec.kind}"
+    """What a property takes: classes, and of those with a word of their own (`float`) the word."""
+    if not spec.allowed:
+        return f"a {spec.kind}"
+    terms = ((name, name[:1].lower() + name[1:]) for name in sorted(spec.allowed))
+    names = [term if term in PRIMITIVES[4] else name for name, term in terms]
+    return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))
