@@ -33,6 +33,7 @@ class Noun(NamedTuple):
 
 NOUNS: Final[dict[str, Noun]] = {
     "models": Noun("remhart_adt.cli.models", "Validate, plan, upload, list and delete DTDL models."),
+    "dtdl": Noun("remhart_adt.cli.dtdl", "Check, show, compare and convert any DTDL; generate typed twins."),
     "graph": Noun("remhart_adt.cli.graph", "Validate, plan, apply and export the twin graph of a YAML file."),
     "twins": Noun("remhart_adt.cli.twins", "Get, list, patch and delete twins."),
     "query": Noun("remhart_adt.cli.query", "Run a query in the ADT query language and print its rows."),

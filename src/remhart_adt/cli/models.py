@@ -41,25 +41,13 @@ SourceArgument = Annotated[
 def validate(source: SourceArgument = None, output: OutputOption = Output.table) -> None:
     """Check DTDL and list every problem with file and line. Needs no instance."""
     from remhart_adt.dtdl import validate as check
+    from remhart_adt.dtdl.render import REPORT_COLUMNS, report_rows
 
     report = check(_source(source), profile="adt")
-    rows: list[dict[str, Any]] = [
-        {"severity": p.severity, "place": str(p.place), "rule": p.rule, "message": p.message, "remedy": p.remedy}
-        for p in report.problems
-    ]
-    rows += [
-        {
-            "severity": "error",
-            "place": ", ".join(str(place) for place in missing.places),
-            "rule": "unresolved",
-            "message": f"{missing.dtmi} is used here and defined nowhere",
-            "remedy": "Add the file that defines it",
-        }
-        for missing in report.unresolved
-    ]
-    emit(rows, output)
+    emit(report_rows(report), output, columns=REPORT_COLUMNS)
     if not report.valid:
-        fail(f"the models have {len(rows)} problem{'s' if len(rows) != 1 else ''}", where=_name(source))
+        count = len(report.errors) + len(report.unresolved)
+        fail(f"the models have {count} problem{'s' if count != 1 else ''}", where=_name(source))
     note(f"{_name(source)}: valid")
 
 
