@@ -254,7 +254,7 @@ def test_a_twin_that_would_be_too_large() -> None:
     parameters = "\n".join(f"      k{i}: {'x' * 4000}" for i in range(9))
     text = entry(f"  - id: a\n    type: meter\n    manufacturer: {'x' * 4000}\n    electrical:\n{parameters}\n")
 
-    assert any("the limit is 32,768" in problem for problem in problems_of(text))
+    assert any("more than 32768" in problem for problem in problems_of(text))
 
 
 def test_a_text_error_names_its_line(tmp_path: Path) -> None:

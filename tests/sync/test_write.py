@@ -9,12 +9,26 @@ from typing import Any
 import numpy as np
 import pytest
 from fakes import MemoryAdt
-from streams import T0, event
+from streams import T0, event, point_twin, relation
 
 from remhart_adt.clock import FakeClock, format_us
 from remhart_adt.errors import ForbiddenError, ThrottledError, UnavailableError
+from remhart_adt.graph.load import our_models
+from remhart_adt.ids import DTMI_COMPONENT
+from remhart_adt.sync.checks import ModelChecks
 from remhart_adt.sync.decode import Dead
-from remhart_adt.sync.lanes import FLOW, READING, REMOVE, SUPPLY, TEMPERATURE, Carried, LaneWrite, Target, Telemetry
+from remhart_adt.sync.lanes import (
+    FLOW,
+    READING,
+    REMOVE,
+    SERVICE,
+    SUPPLY,
+    TEMPERATURE,
+    Carried,
+    LaneWrite,
+    Target,
+    Telemetry,
+)
 from remhart_adt.sync.ledger import Batch
 from remhart_adt.sync.merge import PendingWrites
 from remhart_adt.sync.write import Writer
@@ -117,6 +131,73 @@ async def test_a_refused_path_is_isolated_and_the_rest_applied(bench: Bench) -> 
     bench.reading(2, bench.batch(), a=2, c=2)
     await bench.flush()
     assert len(bench.adt.patches) == before + 1
+
+
+SOUND = {"isSimulation": True, "connectivity": "online", "activeAlarmCount": 3}
+
+
+@pytest.mark.parametrize("who", ["the models", "the service"])
+async def test_a_refused_value_has_the_same_outcome_whoever_refuses_it(who: str) -> None:
+    """The reading is dead-lettered, the rest of it applied, and the path is left out for a while."""
+    checks = ModelChecks(our_models() if who == "the models" else None)
+    bench = Bench(refusal=checks.refusal)
+    bench.adt.documents[P] = point_twin("mp")
+    bench.adt.refuse = set() if who == "the models" else {"/frequency"}
+    bench.writer.start()
+    one, two, three = bench.batch(), bench.batch(), bench.batch()
+
+    bench.reading(1, one, **SOUND, frequency="fifty")
+    await bench.flush()
+    first = bench.adt.faults.calls
+    bench.reading(2, two, **SOUND, frequency="fifty")
+    await bench.flush()
+    second = bench.adt.faults.calls - first
+    bench.clock.advance(61.0)
+    bench.reading(3, three, **SOUND, frequency="fifty")
+    await bench.flush()
+    await bench.writer.stop()
+
+    assert bench.adt.documents[P] == {**point_twin("mp"), **SOUND, "lastReadingAt": format_us(T0 + 3)}
+    assert [batch.counts for batch in (one, two, three)] == [{"received": 1, "dead_lettered": 1}] * 3
+    assert [(dead.cause.value, dead.message) for dead in bench.buried] == [("rejected", "/frequency was refused")] * 3
+    assert bench.writer.counters.rejected_paths == 2
+    assert second == 1
+    # The service has to be asked which path it is that it refuses.
+    assert (first == 2) is (who == "the models")
+
+
+async def test_nothing_is_sent_of_a_write_that_is_refused_as_a_whole() -> None:
+    bench = Bench(refusal=ModelChecks(our_models(), {"c": DTMI_COMPONENT}).refusal)
+    bench.adt.documents[Target("c", "f")] = relation("c", "feedsTo", "d")
+    bench.adt.documents[P] = point_twin("mp")
+    bench.writer.start()
+    bench.pending.offer(LaneWrite(P, SERVICE, 0, {"/connectivity": "asleep"}), None)
+    bench.pending.offer(LaneWrite(Target("c", "f"), FLOW, T0, {"/energized": "yes", "/nonsense": 1}), None)
+    await bench.flush()
+    assert bench.adt.patches == []
+    assert bench.adt.faults.calls == 2  # both were read
+    assert bench.writer.counters.rejected_paths == 3
+    assert not bench.pending.dirty
+    bench.pending.offer(LaneWrite(Target("c", "f"), FLOW, T0, {"/energized": True, "/loading": 0.5}), None)
+    bench.clock.advance(61.0)
+    await bench.flush()
+    await bench.writer.stop()
+    assert [ops for _, ops in bench.adt.patches] == [{"/energized": True, "/loading": 0.5}]
+
+
+async def test_values_below_a_missing_parent_are_judged_with_it() -> None:
+    bench = Bench(refusal=ModelChecks(our_models()).refusal)
+    bench.adt.documents[P] = {"$metadata": point_twin("mp")["$metadata"], "alarms": {}}
+    bench.writer.start()
+    batch = bench.batch()
+    bench.reading(1, batch, powerQuality__voltageImbalance="bad", gridStandard__nominalVoltage=230.0, nonsense__a=1)
+    await bench.flush()
+    await bench.writer.stop()
+    assert bench.adt.documents[P]["gridStandard"] == {"nominalVoltage": 230.0}
+    assert "powerQuality" not in bench.adt.documents[P]
+    assert "nonsense" not in bench.adt.documents[P]
+    assert bench.writer.counters.rejected_paths == 2
+    assert batch.counts["dead_lettered"] == 1
 
 
 async def test_the_throttled_and_the_unreachable_are_kept(bench: Bench) -> None:

@@ -1,18 +1,29 @@
-"""The asynchronous face: `AsyncAsyncAdtClient`, and `connect_async` that makes one; the verbs of `sync`, awaited."""
+"""The asynchronous face: `AsyncAdtClient`, and `connect_async` that makes one; the verbs of `sync`, awaited."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from importlib.util import find_spec
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from remhart_adt.client import core
+from remhart_adt.client.checks import Checks
 from remhart_adt.client.core import Call, ModelRecord
 from remhart_adt.client.credential import parse_endpoint
 from remhart_adt.client.patch import Patch
 from remhart_adt.client.retry import RetryPolicy
 from remhart_adt.client.throttle import Limits, Throttle
-from remhart_adt.errors import ConflictError, NotFoundError, PreconditionFailedError, ThrottledError
+from remhart_adt.errors import (
+    ConflictError,
+    NotFoundError,
+    PreconditionFailedError,
+    ServiceError,
+    ThrottledError,
+)
+
+if TYPE_CHECKING:
+    from remhart_adt.dtdl import ModelSet
 
 __all__ = ["AsyncAdtClient", "connect_async"]
 
@@ -26,19 +37,27 @@ def connect_async(
     retry: RetryPolicy | None = None,
     throttle: Throttle | None = None,
     timeout: float = 10.0,
+    models: ModelSet | None = None,
 ) -> AsyncAdtClient:
     """A client for the instance at `endpoint` (a host or URL).
 
     `credential` is any token credential of azure-identity, DefaultAzureCredential when None; a loopback address over
-    plain http needs none. Raises ConfigError for an endpoint that cannot be used. Nothing is sent yet.
+    plain http needs none. With `models` everything is checked before it is sent, as `AsyncAdtClient` says. Raises
+    ConfigError for an endpoint that cannot be used. Nothing is sent yet.
     """
-    return AsyncAdtClient(endpoint, credential, retry=retry, throttle=throttle, timeout=timeout)
+    return AsyncAdtClient(endpoint, credential, retry=retry, throttle=throttle, timeout=timeout, models=models)
 
 
 class AsyncAdtClient:
     """Every verb of the data plane, repeated by one policy and kept under the service's rates.
 
     All verbs raise the classes below `ServiceError`. Documents are plain JSON values as the service sends them.
+
+    With `models`, what is put, patched and published is checked against the twin's model first, and DtdlError, with a
+    report of every problem, is raised for what does not fit; nothing of it is sent. The model of a twin is learned
+    from what is put and read, else the twin is read once. A twin whose model is not among them is not checked. When
+    somebody else gives a twin another model, this client notices as soon as it reads the twin or one of its calls for
+    the twin fails.
     """
 
     def __init__(
@@ -49,8 +68,10 @@ class AsyncAdtClient:
         retry: RetryPolicy | None = None,
         throttle: Throttle | None = None,
         timeout: float = 10.0,
+        models: ModelSet | None = None,
     ) -> None:
         self.endpoint = parse_endpoint(endpoint)
+        self._checks = None if models is None else Checks(models)
         self._retry = retry or RetryPolicy()
         self._throttle = throttle or Throttle(Limits(create_slow_start=not self.endpoint.loopback))
         self._owned_credential: Any = None
@@ -88,6 +109,22 @@ class AsyncAdtClient:
         await self.close()
 
     async def _run(self, call: Call) -> Any:
+        checks = self._checks
+        if checks is None:
+            return await self._send(call)
+        for read in checks.reads(call):
+            with contextlib.suppress(NotFoundError):  # the service will say so of the call itself
+                checks.heard(read, await self._send(read))
+        checks.refuse(call)
+        try:
+            answer = await self._send(call)
+        except ServiceError:
+            checks.forget(call)
+            raise
+        checks.heard(call, answer)
+        return answer
+
+    async def _send(self, call: Call) -> Any:
         method = core.method_of(self._sdk, call)
 
         async def attempt(number: int) -> Any:
@@ -110,6 +147,8 @@ class AsyncAdtClient:
 
         while (rows := await self._retry.run_async(next_page)) is not None:
             for row in rows:
+                if self._checks is not None:
+                    self._checks.heard(call, row)
                 yield row
 
     async def _once(self, call: Call, send: Callable[[], Awaitable[Any]]) -> Any:

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from remhart_adt.client import core
+from remhart_adt.client.checks import Checks
 from remhart_adt.client.core import Call, ModelRecord
 from remhart_adt.client.credential import parse_endpoint
 from remhart_adt.client.patch import Patch
 from remhart_adt.client.retry import RetryPolicy
 from remhart_adt.client.throttle import Limits, Throttle
-from remhart_adt.errors import ConflictError, NotFoundError, PreconditionFailedError, ThrottledError
+from remhart_adt.errors import (
+    ConflictError,
+    NotFoundError,
+    PreconditionFailedError,
+    ServiceError,
+    ThrottledError,
+)
+
+if TYPE_CHECKING:
+    from remhart_adt.dtdl import ModelSet
 
 __all__ = ["AdtClient", "connect"]
 
@@ -25,19 +36,27 @@ def connect(
     retry: RetryPolicy | None = None,
     throttle: Throttle | None = None,
     timeout: float = 10.0,
+    models: ModelSet | None = None,
 ) -> AdtClient:
     """A client for the instance at `endpoint` (a host or URL).
 
     `credential` is any token credential of azure-identity, DefaultAzureCredential when None; a loopback address over
-    plain http needs none. Raises ConfigError for an endpoint that cannot be used. Nothing is sent yet.
+    plain http needs none. With `models` everything is checked before it is sent, as `AdtClient` says. Raises
+    ConfigError for an endpoint that cannot be used. Nothing is sent yet.
     """
-    return AdtClient(endpoint, credential, retry=retry, throttle=throttle, timeout=timeout)
+    return AdtClient(endpoint, credential, retry=retry, throttle=throttle, timeout=timeout, models=models)
 
 
 class AdtClient:
     """Every verb of the data plane, repeated by one policy and kept under the service's rates.
 
     All verbs raise the classes below `ServiceError`. Documents are plain JSON values as the service sends them.
+
+    With `models`, what is put, patched and published is checked against the twin's model first, and DtdlError, with a
+    report of every problem, is raised for what does not fit; nothing of it is sent. The model of a twin is learned
+    from what is put and read, else the twin is read once. A twin whose model is not among them is not checked. When
+    somebody else gives a twin another model, this client notices as soon as it reads the twin or one of its calls for
+    the twin fails.
     """
 
     def __init__(
@@ -48,8 +67,10 @@ class AdtClient:
         retry: RetryPolicy | None = None,
         throttle: Throttle | None = None,
         timeout: float = 10.0,
+        models: ModelSet | None = None,
     ) -> None:
         self.endpoint = parse_endpoint(endpoint)
+        self._checks = None if models is None else Checks(models)
         self._retry = retry or RetryPolicy()
         self._throttle = throttle or Throttle(Limits(create_slow_start=not self.endpoint.loopback))
         self._owned_credential: Any = None
@@ -87,6 +108,22 @@ class AdtClient:
         self.close()
 
     def _run(self, call: Call) -> Any:
+        checks = self._checks
+        if checks is None:
+            return self._send(call)
+        for read in checks.reads(call):
+            with contextlib.suppress(NotFoundError):  # the service will say so of the call itself
+                checks.heard(read, self._send(read))
+        checks.refuse(call)
+        try:
+            answer = self._send(call)
+        except ServiceError:
+            checks.forget(call)
+            raise
+        checks.heard(call, answer)
+        return answer
+
+    def _send(self, call: Call) -> Any:
         method = core.method_of(self._sdk, call)
 
         def attempt(number: int) -> Any:
@@ -108,7 +145,10 @@ class AdtClient:
             return None if page is None else list(page)
 
         while (rows := self._retry.run(next_page)) is not None:
-            yield from rows
+            for row in rows:
+                if self._checks is not None:
+                    self._checks.heard(call, row)
+                yield row
 
     def _once(self, call: Call, send: Callable[[], Any]) -> Any:
         self._throttle.wait(call.kind, call.twin)

@@ -2,486 +2,360 @@
 
 Each check returns a list of `InstanceProblem`, empty when all is well, and raises nothing for bad input. Checkers are
 compiled once per interface and kept on the ModelSet. What is checked is the shape: whether a path of a patch exists in
-the current twin is for whoever applies the patch.
+the current twin is for whoever applies the patch. `errors_of` leaves out what is only a warning.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import json
+import marshal
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from remhart_adt.dtdl.checkers import Check, Fault, compile_schema
+from remhart_adt.dtdl import instance_problems as problems
+from remhart_adt.dtdl.checkers import Check, Fault
+from remhart_adt.dtdl.instance_paths import Resolved, compiled_for, pointer, resolve, resolve_relationship
+from remhart_adt.dtdl.instance_problems import TWIN, InstanceProblem, errors_of
 from remhart_adt.dtdl.model import ModelSet
-from remhart_adt.dtdl.types import Content, Interface, Schema
+from remhart_adt.limits import ADT_TWIN_BYTES
 
 __all__ = [
     "InstanceProblem",
     "check_patch",
     "check_relationship",
     "check_relationship_patch",
+    "check_size",
     "check_telemetry",
     "check_twin",
+    "errors_of",
+    "new_model",
 ]
 
-# Resolved patch paths are remembered per interface; map keys come from outside, so the memory is bounded.
-_REMEMBERED_PATHS: Final = 4096
-_REMEMBERED_LENGTH: Final = 256
 _RELATIONSHIP_KEYS: Final = frozenset({"$relationshipId", "$sourceId", "$targetId", "$relationshipName", "$etag"})
-_TWIN: Final = "Twin"
+# No value takes more than six times as many bytes in JSON as in Python's binary form, which is written three times as
+# fast: `false` and its comma against one byte, a control character, escaped, against one byte; all others take less.
+_BINARY_FORM: Final = 2
+_BINARY_BYTES: Final = ADT_TWIN_BYTES // 6
+_ABSENT: Final = object()
 
 
-@dataclass(frozen=True, slots=True)
-class InstanceProblem:
-    """One fault of an instance. `path` is a JSON pointer into it; `name` the property (or component, relationship,
-    telemetry) concerned, `owner` the component it is on or `Twin`; `expected` what the model wants there.
+def check_twin(models: ModelSet, twin: Mapping[str, Any], *, measure: bool = True) -> list[InstanceProblem]:
+    """A whole twin document; `$metadata.$model` names its interface.
 
-    Codes: unknown_model, missing_model, unknown_property, unknown_field, wrong_type, not_in_enum, too_long,
-    bad_map_key, missing_component, missing_component_metadata, unknown_component, read_only, bad_operation, bad_path,
-    array_element, unknown_relationship, missing_relationship_name, wrong_target, unknown_telemetry.
+    Its size is looked at when it is otherwise sound, and not at all without `measure` (for a part of a twin).
     """
-
-    code: str
-    path: str
-    message: str
-    remedy: str = ""
-    name: str = ""
-    owner: str = _TWIN
-    expected: str = ""
-
-    @property
-    def kind(self) -> str:
-        """The same as `code`."""
-        return self.code
-
-
-@dataclass(slots=True)
-class _Compiled:
-    """The checkers of one interface."""
-
-    properties: dict[str, Check]
-    schemas: dict[str, Schema]
-    components: dict[str, str]
-    relationships: dict[str, tuple[Content, dict[str, Check]]]
-    telemetry: dict[str, Check]
-    known: dict[str, Check] = field(default_factory=dict)
-    paths: dict[str, tuple[Check | None, InstanceProblem | None, str, str]] = field(default_factory=dict)
-
-
-def _compiled(models: ModelSet, dtmi: str) -> _Compiled | None:
-    compiled: _Compiled | None = models.checkers.get(dtmi)
-    if compiled is None:
-        interface = models.interfaces.get(dtmi)
-        if interface is None:
-            return None
-        compiled = models.checkers[dtmi] = _compile(interface)
-    return compiled
-
-
-def _compile(interface: Interface) -> _Compiled:
-    known: dict[str, Check] = {}
-    result = _Compiled({}, {}, {}, {}, {}, known)
-    for name, content in interface.contents.items():
-        if content.kind == "Component":
-            result.components[name] = content.component
-        elif content.kind == "Relationship":
-            checks = {
-                key: compile_schema(p.schema, known) for key, p in content.properties.items() if p.schema is not None
-            }
-            result.relationships[name] = (content, checks)
-        elif content.schema is not None:
-            check = compile_schema(content.schema, known)
-            if content.kind == "Property":
-                result.properties[name] = check
-                result.schemas[name] = content.schema
-            else:
-                result.telemetry[name] = check
-    return result
-
-
-def check_twin(models: ModelSet, twin: Mapping[str, Any]) -> list[InstanceProblem]:
-    """A whole twin document; `$metadata.$model` names its interface."""
+    if not _is_object(twin):
+        return [problems.no_object("The twin")]
     metadata = twin.get("$metadata")
     dtmi = metadata.get("$model") if isinstance(metadata, Mapping) else None
     if not isinstance(dtmi, str):
-        return [
-            InstanceProblem(
-                "missing_model",
-                "/$metadata/$model",
-                "The twin does not say which model it is of",
-                "Set $metadata.$model to a DTMI",
-            )
-        ]
-    compiled = _compiled(models, dtmi)
+        return [problems.missing_model()]
+    compiled = compiled_for(models, dtmi)
     if compiled is None:
-        return [_unknown_model(dtmi, "/$metadata/$model")]
-    problems: list[InstanceProblem] = []
+        return [problems.unknown_model(dtmi, "/$metadata/$model")]
+    found: list[InstanceProblem] = []
     for name, value in twin.items():
-        if name.startswith("$"):
-            if name not in ("$dtId", "$etag", "$metadata"):
-                problems.append(_unknown_property(name, "/" + name, _TWIN))
-        elif name in compiled.components:
-            problems += _component(models, name, compiled.components[name], value)
-        else:
-            problems += _value(compiled.properties, name, value, "", _TWIN)
-    problems += [_missing_component(name) for name in compiled.components if name not in twin]
-    return problems
+        if name in compiled.components:
+            found += _component(models, name, compiled.components[name], value)
+        elif name not in ("$dtId", "$etag", "$metadata"):
+            found += _value(compiled.properties, name, value, "", TWIN, compiled.id)
+    found += [problems.missing_component(name, compiled.id) for name in compiled.components if name not in twin]
+    return found or (check_size(twin) if measure else [])
+
+
+def check_size(twin: Mapping[str, Any], encoded: int | None = None) -> list[InstanceProblem]:
+    """Whether the twin is small enough as compact UTF-8 JSON; `$metadata` is the service's own and does not count.
+
+    `encoded`: how many bytes the twin as a whole has as JSON, when somebody has written it already. Without it a bound
+    is taken that costs little; only a twin that may pass the limit is written as JSON, to be measured exactly.
+    """
+    if encoded is not None and encoded <= ADT_TWIN_BYTES:
+        return []
+    content = {name: value for name, value in twin.items() if name != "$metadata"}
+    for name, value in content.items():
+        if type(value) is dict and "$metadata" in value:
+            content[name] = {key: item for key, item in value.items() if key != "$metadata"}
+    try:
+        if encoded is None and len(marshal.dumps(content, _BINARY_FORM)) <= _BINARY_BYTES:
+            return []
+        size = len(json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode())
+    except (TypeError, ValueError, RecursionError):
+        return []  # no JSON: it has faults of another kind, which are found elsewhere
+    if size <= ADT_TWIN_BYTES:
+        return []
+    message = f"The twin has {size} bytes, more than {ADT_TWIN_BYTES}."
+    remedy = "Shorten its texts, or move a part of it to a twin of its own."
+    return [problems.problem("too_large", "", message, remedy, expected=f"at most {ADT_TWIN_BYTES} bytes")]
 
 
 def check_patch(
-    models: ModelSet, model_id: str, patch: Sequence[Any], current: Mapping[str, Any] | None = None
+    models: ModelSet, model_id: str, patch: Iterable[Any], current: Mapping[str, Any] | None = None
 ) -> list[InstanceProblem]:
     """A JSON Patch of a twin of model `model_id`: operations, paths and values.
 
     With a change of `$metadata.$model` in it, paths and values are checked against the new model; whether the rest of
     the twin fits the new model shows only on the whole document (`check_twin` after applying), or, when `current` is
     given, in that the properties the patch leaves alone are checked here too.
+
+    `replace` of a property that may have no value is a warning; not when the patch or `current` shows its value.
     """
-    compiled = _compiled(models, model_id)
+    compiled = compiled_for(models, model_id)
     if compiled is None:
-        return [_unknown_model(model_id, "/$metadata/$model")]
-    problems: list[InstanceProblem] = []
-    target = _new_model(patch)
+        return [problems.unknown_model(model_id, "/$metadata/$model")]
+    operations = _operations(patch)
+    if operations is None:
+        return [problems.no_patch()]
+    found: list[InstanceProblem] = []
+    old, target = compiled, new_model(operations)
     if target is not None and target != model_id:
-        other = _compiled(models, target)
+        other = compiled_for(models, target)
         if other is None:
-            return [_unknown_model(target, "/$metadata/$model")]
-        if current is not None:
-            problems += _left_alone(models, target, patch, current)
-        old, compiled = compiled, other
-    else:
-        old = compiled
-    for number, operation in enumerate(patch):
-        op = operation.get("op") if isinstance(operation, Mapping) else None
-        path = operation.get("path") if isinstance(operation, Mapping) else None
-        if op not in ("add", "replace", "remove") or not isinstance(path, str):
-            problems.append(_bad_operation(number, op, path))
+            return [problems.unknown_model(target, "/$metadata/$model")]
+        if current is not None and _is_object(current):
+            found += _left_alone(models, target, operations, current)
+        compiled = other
+    replaced: list[tuple[int, Resolved]] = []
+    for number, operation in enumerate(operations):
+        op, path = _op_and_path(operation)
+        if path is None:
+            found.append(problems.bad_operation(number, *_said(operation)))
             continue
-        removing = op == "remove"
-        # What a patch removes may belong to the old model only.
-        scope = old if removing and _resolve(models, compiled, path)[1] is not None else compiled
-        check, problem, name, owner = _resolve(models, scope, path)
+        resolved = resolve(models, compiled, path)
+        if op == "remove" and resolved.problem is not None and old is not compiled:
+            resolved = resolve(models, old, path)  # what a patch removes may belong to the old model only
+        check, problem, name, owner, element, optional = resolved
         if problem is not None:
-            problems.append(problem)
-        elif removing:
+            found.append(problem)
+        elif op == "remove":
             if name == "$model":
-                problems.append(_read_only(path, name, owner))
+                found.append(problems.read_only(path, name, owner, element))
             elif check is None:  # a whole component
-                problems.append(_missing_component(name))
-        elif "value" not in operation:
-            problems.append(_bad_operation(number, op, path))
-        elif check is not None:
-            faults = check(operation["value"])
-            if faults is not None:
-                problems += [_fault(fault, path, name, owner) for fault in faults]
-        else:  # a whole component
-            problems += _component(models, name, scope.components[name], operation["value"])
-    return problems
+                found.append(problems.missing_component(name, compiled.id))
+        else:
+            if check is None:
+                found += _component(models, name, element, operation["value"])
+            else:
+                faults = check(operation["value"])
+                if faults is not None:
+                    found += [problems.fault(one, path, name, owner, element) for one in faults]
+            if optional and op == "replace":
+                replaced.append((number, resolved))
+    return found + _may_fail(operations, replaced, current) if replaced else found
 
 
 def check_relationship(
     models: ModelSet, source_model: str, relationship: Mapping[str, Any], target_model: str | None = None
 ) -> list[InstanceProblem]:
     """A relationship document of a twin of `source_model`; with `target_model` also whether the target may be one."""
-    compiled = _compiled(models, source_model)
+    compiled = compiled_for(models, source_model)
     if compiled is None:
-        return [_unknown_model(source_model, "")]
+        return [problems.unknown_model(source_model, "")]
+    if not _is_object(relationship):
+        return [problems.no_object("The relationship")]
     name = relationship.get("$relationshipName")
     if not isinstance(name, str) or not name:
-        return [
-            InstanceProblem(
-                "missing_relationship_name",
-                "/$relationshipName",
-                "The relationship has no name",
-                "Set $relationshipName",
-            )
-        ]
-    found = compiled.relationships.get(name)
-    if found is None:
-        return [_unknown_relationship(name, source_model, compiled)]
-    content, checks = found
-    problems: list[InstanceProblem] = []
+        what, remedy = "The relationship has no name.", "Set $relationshipName."
+        return [problems.problem("missing_relationship_name", "/$relationshipName", what, remedy, element=compiled.id)]
+    known = compiled.relationships.get(name)
+    if known is None:
+        return [problems.unknown_relationship(name, compiled.relationships, compiled.id)]
+    content = known.content
+    found: list[InstanceProblem] = []
     if target_model is not None and content.target is not None and not models.is_of_model(target_model, content.target):
-        problems.append(
-            InstanceProblem(
+        found.append(
+            problems.problem(
                 "wrong_target",
                 "/$targetId",
-                f"{name} leads to {content.target}, not to {target_model}",
-                f"Choose a twin of {content.target} or of an interface that extends it",
+                f"{name} leads to {content.target}, not to {target_model}.",
+                f"Choose a twin of {content.target} or of an interface that extends it.",
                 name=name,
                 owner=name,
                 expected=content.target,
+                element=compiled.id,
             )
         )
     for key, value in relationship.items():
         if key not in _RELATIONSHIP_KEYS:
-            problems += _value(checks, key, value, "", name)
-    return problems
+            found += _value(known.checks, key, value, "", name, compiled.id)
+    return found
 
 
 def check_relationship_patch(
-    models: ModelSet, source_model: str, name: str, patch: Sequence[Any]
+    models: ModelSet,
+    source_model: str,
+    name: str,
+    patch: Iterable[Any],
+    current: Mapping[str, Any] | None = None,
 ) -> list[InstanceProblem]:
-    """A JSON Patch of the relationship `name` of a twin of `source_model`."""
-    compiled = _compiled(models, source_model)
+    """A JSON Patch of the relationship `name` of a twin of `source_model`; `current` is the relationship as it is."""
+    compiled = compiled_for(models, source_model)
     if compiled is None:
-        return [_unknown_model(source_model, "")]
-    found = compiled.relationships.get(name)
-    if found is None:
-        return [_unknown_relationship(name, source_model, compiled)]
-    content, checks = found
-    problems: list[InstanceProblem] = []
-    for number, operation in enumerate(patch):
-        op = operation.get("op") if isinstance(operation, Mapping) else None
-        path = operation.get("path") if isinstance(operation, Mapping) else None
-        removing = op == "remove"
-        if (
-            op not in ("add", "replace", "remove")
-            or not isinstance(path, str)
-            or not (removing or "value" in operation)
-        ):
-            problems.append(_bad_operation(number, op, path))
+        return [problems.unknown_model(source_model, "")]
+    known = compiled.relationships.get(name)
+    if known is None:
+        return [problems.unknown_relationship(name, compiled.relationships, compiled.id)]
+    operations = _operations(patch)
+    if operations is None:
+        return [problems.no_patch()]
+    found: list[InstanceProblem] = []
+    replaced: list[tuple[int, Resolved]] = []
+    for number, operation in enumerate(operations):
+        op, path = _op_and_path(operation)
+        if path is None:
+            found.append(problems.bad_operation(number, *_said(operation)))
             continue
-        parts = _pointer(path)
-        if not parts:
-            problems.append(_bad_path(path, name))
-        elif parts[0].startswith("$"):
-            problems.append(_read_only(path, parts[0], name))
-        elif parts[0] not in checks:
-            problems.append(_unknown_property(parts[0], path, name))
-        else:
-            schema = content.properties[parts[0]].schema
-            check, problem = _descend(compiled, checks[parts[0]], schema, parts[1:], path, parts[0], name)
-            if problem is not None:
-                problems.append(problem)
-            elif not removing and check is not None:
-                problems += [_fault(f, path, parts[0], name) for f in check(operation["value"]) or ()]
-    return problems
+        resolved = resolve_relationship(compiled, known, path)
+        if resolved.problem is not None:
+            found.append(resolved.problem)
+        elif op != "remove" and resolved.check is not None:
+            faults = resolved.check(operation["value"]) or ()
+            found += [problems.fault(one, path, resolved.name, name, compiled.id) for one in faults]
+            if op == "replace":
+                replaced.append((number, resolved))
+    return found + _may_fail(operations, replaced, current) if replaced else found
 
 
 def check_telemetry(
     models: ModelSet, model_id: str, payload: Any, component: str | None = None
 ) -> list[InstanceProblem]:
     """A telemetry message: an object of telemetry names and values, of the twin or of one of its components."""
-    compiled = _compiled(models, model_id)
+    compiled = compiled_for(models, model_id)
     if compiled is None:
-        return [_unknown_model(model_id, "")]
-    owner = component or _TWIN
+        return [problems.unknown_model(model_id, "")]
+    owner = component or TWIN
     if component is not None:
         if component not in compiled.components:
-            known = ", ".join(compiled.components) or "none"
-            return [
-                InstanceProblem(
-                    "unknown_component", "", f"{model_id} has no component {component}", f"It has: {known}", component
-                )
-            ]
-        compiled = _compiled(models, compiled.components[component]) or compiled
+            return [problems.unknown_component(component, compiled.components, compiled.id)]
+        compiled = compiled_for(models, compiled.components[component]) or compiled
     if not isinstance(payload, Mapping):
-        return [InstanceProblem("wrong_type", "", "The telemetry is not an object", owner=owner, expected="object")]
-    problems: list[InstanceProblem] = []
+        return [problems.no_object("The telemetry", owner=owner)]
+    found: list[InstanceProblem] = []
     for name, value in payload.items():
         check = compiled.telemetry.get(name)
         if check is None:
-            message = f"{name} is not telemetry of {owner}"
-            remedy = f"It has: {', '.join(compiled.telemetry) or 'none'}"
-            problems.append(InstanceProblem("unknown_telemetry", "/" + _escape(name), message, remedy, name, owner))
+            found.append(problems.unknown_telemetry(name, compiled.telemetry, owner, compiled.id))
         else:
-            problems += [_fault(fault, "/" + _escape(name), name, owner) for fault in check(value) or ()]
-    return problems
+            path = "/" + problems.escape(name)
+            found += [problems.fault(one, path, name, owner, compiled.id) for one in check(value) or ()]
+    return found
+
+
+def new_model(patch: list[Any]) -> str | None:
+    """The model that a patch gives the twin, if it changes it."""
+    model: str | None = None
+    for operation in patch:
+        if isinstance(operation, Mapping) and operation.get("path") == "/$metadata/$model":
+            value = operation.get("value")
+            model = value if isinstance(value, str) else None
+    return model
+
+
+# --- parts ------------------------------------------------------------------------------------------------------------
 
 
 def _component(models: ModelSet, component: str, dtmi: str, value: Any) -> list[InstanceProblem]:
-    base = "/" + _escape(component)
-    compiled = _compiled(models, dtmi)
+    base = "/" + problems.escape(component)
+    compiled = compiled_for(models, dtmi)
     if compiled is None:
-        return [_unknown_model(dtmi, base)]
+        return [problems.unknown_model(dtmi, base)]
     if not isinstance(value, Mapping):
-        return [_fault(Fault((), "wrong_type", "object"), base, component, _TWIN)]
-    problems: list[InstanceProblem] = []
+        return [problems.fault(Fault((), "wrong_type", "object"), base, component, TWIN, dtmi)]
+    found: list[InstanceProblem] = []
     if not isinstance(value.get("$metadata"), Mapping):
-        problems.append(
-            InstanceProblem(
-                "missing_component_metadata",
-                f"{base}/$metadata",
-                f"The component {component} has no $metadata",
-                'Add "$metadata": {}',
-                component,
-                component,
-            )
-        )
+        found.append(problems.missing_component_metadata(component, dtmi))
     for name, item in value.items():
         if name != "$metadata":
-            problems += _value(compiled.properties, name, item, base, component)
-    return problems
+            found += _value(compiled.properties, name, item, base, component, dtmi)
+    return found
 
 
-def _value(checks: dict[str, Check], name: str, value: Any, base: str, owner: str) -> list[InstanceProblem]:
+def _value(
+    checks: Mapping[str, Check], name: Any, value: Any, base: str, owner: str, element: str
+) -> list[InstanceProblem]:
     check = checks.get(name)
     if check is None:
-        return [_unknown_property(name, f"{base}/{_escape(name)}", owner)]
+        return [problems.unknown_property(name, f"{base}/{problems.escape(name)}", owner, element)]
     faults = check(value)
-    return [_fault(fault, f"{base}/{_escape(name)}", name, owner) for fault in faults] if faults is not None else []
+    if faults is None:
+        return []
+    path = f"{base}/{problems.escape(name)}"
+    return [problems.fault(one, path, name, owner, element) for one in faults]
 
 
-def _resolve(models: ModelSet, compiled: _Compiled, path: str) -> tuple[Check | None, InstanceProblem | None, str, str]:
-    """What a patch path means in a model: its check, or the problem with it; the property's name and its owner.
-
-    No check and no problem: a whole component, or metadata that may be set.
-    """
-    known = compiled.paths.get(path)
-    if known is None:
-        known = _resolve_now(models, compiled, path)
-        if len(path) <= _REMEMBERED_LENGTH:
-            if len(compiled.paths) >= _REMEMBERED_PATHS:
-                compiled.paths.clear()
-            compiled.paths[path] = known
-    return known
-
-
-def _resolve_now(
-    models: ModelSet, compiled: _Compiled, path: str
-) -> tuple[Check | None, InstanceProblem | None, str, str]:
-    parts = _pointer(path)
-    if not parts:
-        return None, _bad_path(path, _TWIN), "", _TWIN
-    owner, scope, rest = _TWIN, compiled, parts
-    if parts[0] in compiled.components:
-        if len(parts) == 1:
-            return None, None, parts[0], _TWIN
-        inner = _compiled(models, compiled.components[parts[0]])
-        if inner is None:
-            return None, _unknown_model(compiled.components[parts[0]], path), parts[0], _TWIN
-        owner, scope, rest = parts[0], inner, parts[1:]
-    name = rest[0]
-    if name.startswith("$"):
-        return _metadata(scope, rest, path, owner)
-    if name not in scope.properties:
-        return None, _unknown_property(name, path, owner), name, owner
-    check, problem = _descend(scope, scope.properties[name], scope.schemas[name], rest[1:], path, name, owner)
-    return check, problem, name, owner
-
-
-def _metadata(
-    scope: _Compiled, rest: list[str], path: str, owner: str
-) -> tuple[Check | None, InstanceProblem | None, str, str]:
-    """`/$metadata/$model` of the twin and the source time of a property may be set; all else is the service's own."""
-    if rest == ["$metadata", "$model"] and owner == _TWIN:
-        return compile_schema(Schema("string", "string"), scope.known), None, "$model", owner
-    if len(rest) == 3 and rest[0] == "$metadata" and rest[2] == "sourceTime":
-        if rest[1] not in scope.properties:
-            return None, _unknown_property(rest[1], path, owner), rest[1], owner
-        return compile_schema(Schema("dateTime", "dateTime"), scope.known), None, rest[1], owner
-    return None, _read_only(path, rest[0], owner), rest[0], owner
-
-
-def _descend(
-    scope: _Compiled, check: Check, schema: Schema | None, rest: list[str], path: str, name: str, owner: str
-) -> tuple[Check | None, InstanceProblem | None]:
-    """Follow a path below a property through objects and maps."""
-    for part in rest:
-        if schema is None:
-            break
-        if schema.kind == "Object":
-            inner = schema.fields.get(part)
-            if inner is None:
-                return None, _fault(Fault((), "unknown_field", ", ".join(schema.fields)), path, name, owner)
-            schema = inner.schema
-        elif schema.kind == "Map" and schema.value is not None:
-            if not part or part.startswith("$"):
-                return None, _fault(Fault((), "bad_map_key", "a key that does not begin with $"), path, name, owner)
-            schema = schema.value.schema
-        elif schema.kind == "Array":
-            return None, InstanceProblem(
-                "array_element",
-                path,
-                f"{name} is an array, whose elements cannot be patched one by one",
-                "Replace the whole array",
-                name,
-                owner,
-                "Array",
-            )
-        else:
-            return None, _fault(Fault((), "unknown_field", "nothing below it"), path, name, owner)
-        check = compile_schema(schema, scope.known)
-    return check, None
-
-
-def _new_model(patch: Sequence[Any]) -> str | None:
-    for operation in reversed(patch):
-        if isinstance(operation, Mapping) and operation.get("path") == "/$metadata/$model":
-            value = operation.get("value")
-            return value if isinstance(value, str) else None
-    return None
-
-
-def _left_alone(models: ModelSet, dtmi: str, patch: Sequence[Any], current: Mapping[str, Any]) -> list[InstanceProblem]:
+def _left_alone(models: ModelSet, dtmi: str, patch: list[Any], current: Mapping[str, Any]) -> list[InstanceProblem]:
     """The properties that a patch with a new model does not touch must fit the new model."""
     touched = {
         parts[0]
         for operation in patch
         if isinstance(operation, Mapping) and isinstance(operation.get("path"), str)
-        for parts in [_pointer(operation["path"])]
+        for parts in [pointer(operation["path"])]
         if parts
     }
-    rest = {name: value for name, value in current.items() if name not in touched and not name.startswith("$")}
-    problems = check_twin(models, {**rest, "$metadata": {"$model": dtmi}})
-    return [p for p in problems if not (p.code == "missing_component" and p.name in touched)]
+    rest = {
+        name: value
+        for name, value in current.items()
+        if name not in touched and not (isinstance(name, str) and name.startswith("$"))
+    }
+    found = check_twin(models, {**rest, "$metadata": {"$model": dtmi}}, measure=False)
+    return [one for one in found if not (one.kind == "missing_component" and one.name in touched)]
 
 
-def _pointer(path: str) -> list[str]:
-    """The parts of a JSON pointer; empty for one that is malformed or names the whole document."""
-    if not path.startswith("/"):
-        return []
-    return [part.replace("~1", "/").replace("~0", "~") for part in path[1:].split("/")]
+def _is_object(value: Any) -> bool:
+    return isinstance(value, Mapping)
 
 
-def _escape(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1") if "~" in name or "/" in name else name
+def _operations(patch: Any) -> list[Any] | None:
+    """The operations of a patch; None for what is no list of anything."""
+    if isinstance(patch, list):
+        return patch
+    return list(patch) if isinstance(patch, Iterable) and not isinstance(patch, str | bytes | Mapping) else None
 
 
-def _fault(fault: Fault, path: str, name: str, owner: str) -> InstanceProblem:
-    where = path + "".join("/" + _escape(part) for part in fault.path)
-    if fault.kind == "unknown_field":
-        message = f"{where} does not exist in the model"
-        remedy = f"There are: {fault.expected}"
-    else:
-        message = f"{where} on {owner} must be {fault.expected}"
-        remedy = "Send a value the model allows"
-    return InstanceProblem(fault.kind, where, message, remedy, name, owner, fault.expected)
+def _op_and_path(operation: Any) -> tuple[str, str | None]:
+    """What an operation does and where; no path when it cannot be used."""
+    if type(operation) is not dict and not isinstance(operation, Mapping):
+        return "", None
+    op, path = operation.get("op"), operation.get("path")
+    if type(op) is not str or type(path) is not str:
+        return "", None
+    if op == "remove" or (op in ("add", "replace") and "value" in operation):
+        return op, path
+    return op, None
 
 
-def _unknown_model(dtmi: str, path: str) -> InstanceProblem:
-    return InstanceProblem("unknown_model", path, f"There is no model {dtmi}", "Upload it first", dtmi)
+def _said(operation: Any) -> tuple[Any, Any]:
+    return (operation.get("op"), operation.get("path")) if isinstance(operation, Mapping) else (operation, None)
 
 
-def _unknown_property(name: str, path: str, owner: str) -> InstanceProblem:
-    return InstanceProblem(
-        "unknown_property", path, f"The model has no property {name} on {owner}", "Correct the name", name, owner
-    )
+def _may_fail(
+    patch: list[Any], replaced: list[tuple[int, Resolved]], current: Mapping[str, Any] | None
+) -> list[InstanceProblem]:
+    """A warning for every `replace` whose path has no value that the patch, or the twin as it is, would show."""
+    found: list[InstanceProblem] = []
+    # path -> the number of the last operation on it, and the value it left there
+    before: dict[str, tuple[int, Any]] = {}
+    done = 0
+    for number, resolved in replaced:
+        for earlier in range(done, number):
+            op, path = _op_and_path(patch[earlier])
+            if path is not None:
+                before[path] = (earlier, _ABSENT if op == "remove" else patch[earlier]["value"])
+        done = number
+        path = patch[number]["path"]
+        if not _has_value(path, before, current):
+            found.append(problems.replace_may_fail(path, resolved.name, resolved.owner, resolved.element))
+    return found
 
 
-def _missing_component(name: str) -> InstanceProblem:
-    message = f"The twin lacks the component {name}"
-    return InstanceProblem("missing_component", "/" + _escape(name), message, 'Give at least {"$metadata": {}}', name)
-
-
-def _unknown_relationship(name: str, model: str, compiled: _Compiled) -> InstanceProblem:
-    known = ", ".join(compiled.relationships) or "none"
-    message = f"{model} has no relationship {name}"
-    return InstanceProblem(
-        "unknown_relationship", "/$relationshipName", message, f"It has: {known}", name, expected=known
-    )
-
-
-def _bad_operation(number: int, op: Any, path: Any) -> InstanceProblem:
-    message = f"Operation {number} ({op!r} at {str(path)[:80]!r}) is no usable JSON Patch operation"
-    remedy = "Use add or replace with a path and a value, or remove with a path"
-    return InstanceProblem("bad_operation", f"/{number}", message, remedy, name=op if isinstance(op, str) else "")
-
-
-def _bad_path(path: str, owner: str) -> InstanceProblem:
-    return InstanceProblem("bad_path", path, f"{path[:80]!r} names no property", "Begin with / and a name", owner=owner)
-
-
-def _read_only(path: str, name: str, owner: str) -> InstanceProblem:
-    return InstanceProblem("read_only", path, f"{path} is kept by the service", "Leave it out", name, owner)
+def _has_value(path: str, before: Mapping[str, tuple[int, Any]], current: Mapping[str, Any] | None) -> bool:
+    parts = path[1:].split("/")
+    last, holder, below = -1, current, pointer(path)
+    for length in range(1, len(parts) + 1):
+        number, value = before.get("/" + "/".join(parts[:length]), (-1, None))
+        if number > last:
+            last, holder, below = number, value, pointer(path)[length:]
+    for part in below:
+        if not isinstance(holder, Mapping) or part not in holder:
+            return False
+        holder = holder[part]
+    return holder is not _ABSENT and holder is not None

@@ -6,7 +6,6 @@ all ids are known; rings of feedsTo; size of each twin. Nothing here talks to a 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from remhart_adt.dtdl import ModelSet, parse
-from remhart_adt.dtdl.instance import InstanceProblem, check_relationship, check_twin
+from remhart_adt.dtdl.instance import InstanceProblem, check_relationship, check_size, check_twin, errors_of
 from remhart_adt.errors import GraphError
 from remhart_adt.graph.ownership import DAEMON_OWNED, RELATIONSHIP_DAEMON_OWNED, first_state
 from remhart_adt.graph.source import Document, Problem, dotted, plain, read_file, read_text
@@ -31,7 +30,7 @@ from remhart_adt.graph.spec import (
 )
 from remhart_adt.graph.topology import Feed, Topology, rings
 from remhart_adt.ids import DTMI_COMPONENT, DTMI_POINT, DTMI_USER, is_twin_id
-from remhart_adt.limits import ADT_STRING_BYTES, ADT_TWIN_BYTES
+from remhart_adt.limits import ADT_STRING_BYTES
 from remhart_adt.resources import dtdl_dir
 
 __all__ = ["Checked", "check", "load", "load_text", "our_models"]
@@ -222,10 +221,10 @@ class _Builder:
         twin = {"$metadata": {"$model": entity.model}, **written}
         if entity.model == DTMI_POINT:
             twin["mlEngine"] = {"$metadata": {}}
-        for problem in check_twin(our_models(), twin):
+        for problem in errors_of(check_twin(our_models(), twin, measure=False)):
             at = tuple(_parts(problem.path))
             if at not in nulls:
-                self._bad((*path, *at), *self._wording(problem, entity.model))
+                self._bad((*path, *at), *self._wording(problem, entity.model, _at(written, at)))
         for required in _REQUIRED.get(entity.model, ()):
             if _at(written, required) is None and required not in nulls:
                 self._bad((*path, required[0]), f"{'.'.join(required)} is missing; nothing can be judged without it")
@@ -233,19 +232,18 @@ class _Builder:
             value = _at(written, positive)
             if isinstance(value, int | float) and not isinstance(value, bool) and value <= 0:
                 self._bad((*path, *positive), f"{'.'.join(positive)} has to be above 0, not {value}")
-        for at, text in _strings(written):
-            if len(text.encode()) > ADT_STRING_BYTES:
-                self._bad((*path, *at), f"a text of {len(text.encode()):,} bytes; the limit is {ADT_STRING_BYTES:,}")
 
-    def _wording(self, problem: InstanceProblem, model: str) -> tuple[str, str]:
-        if problem.code == "unknown_property":
+    def _wording(self, problem: InstanceProblem, model: str, value: Any) -> tuple[str, str]:
+        if problem.kind == "unknown_property":
             contents = our_models().interfaces[model].contents
             names = [n for n, c in contents.items() if c.kind == "Property" and n not in DAEMON_OWNED[model]]
             interface = model.rsplit(":", 1)[-1].partition(";")[0]
             meant = _meant(problem.name, [*names, *RELATIONSHIPS])
             return f"{interface} has no property or relationship {problem.name}{meant}", ""
-        if problem.code == "unknown_field":
+        if problem.kind == "unknown_field":
             return f"there is no such field; there are: {problem.expected}", ""
+        if problem.kind == "too_long":
+            return f"a text of {len(str(value).encode()):,} bytes; the limit is {ADT_STRING_BYTES:,}", ""
         return f"this has to be {problem.expected}" if problem.expected else problem.message, ""
 
     # --- relationships ------------------------------------------------------------------------------------------------
@@ -283,12 +281,12 @@ class _Builder:
             self._bad((*path, key), f"{key} is state that the running system writes; leave it out of the file")
             del properties[key]
         document = {"$relationshipName": name, **properties}
-        for problem in check_relationship(our_models(), source.model, document):
+        for problem in errors_of(check_relationship(our_models(), source.model, document)):
             owned = RELATIONSHIP_DAEMON_OWNED.get(name, frozenset())
             contents = our_models().interfaces[source.model].contents[name].properties
             known = ", ".join(key for key in contents if key not in owned) or "none"
             unknown = f"{name} has no property {problem.name}; it has: {known}"
-            text = unknown if problem.code == "unknown_property" else f"this has to be {problem.expected}"
+            text = unknown if problem.kind == "unknown_property" else f"this has to be {problem.expected}"
             self._bad((*path, *_parts(problem.path)), text)
         phases = properties.get("phases")
         if isinstance(phases, str) and not _PHASES.fullmatch(phases):
@@ -337,9 +335,8 @@ class _Builder:
     # --- the whole ----------------------------------------------------------------------------------------------------
 
     def _size(self, entity: Entity) -> None:
-        size = len(json.dumps({**entity.properties, **first_state(entity.model)}).encode())
-        if size > ADT_TWIN_BYTES:
-            self._bad(self.where[entity.id], f"the twin has {size:,} bytes; the limit is {ADT_TWIN_BYTES:,}")
+        for problem in check_size({**entity.properties, **first_state(entity.model)}):
+            self._bad(self.where[entity.id], problem.message, problem.remedy)
 
     def _spec(self) -> GraphSpec:
         def of(model: str) -> tuple[Entity, ...]:
@@ -387,14 +384,6 @@ def _nulls(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     elif isinstance(value, Mapping):
         for key, item in value.items():
             yield from _nulls(item, (*path, key))
-
-
-def _strings(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
-    if isinstance(value, str):
-        yield path, value
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _strings(item, (*path, key))
 
 
 def _meant(word: Any, known: Iterable[str]) -> str:

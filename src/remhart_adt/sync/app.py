@@ -1,6 +1,6 @@
 """The daemon: puts source, streams, writer, store and health together and takes them apart again.
 
-Start: (1) engine, mapping; (2) graph from ADT; (3) writer, store, dead letter, health server; (4) source.
+Start: (1) engine, mapping; (2) graph and models from ADT; (3) writer, store, dead letter, health server; (4) source.
 Steady: one loop feeds and flushes, one commits, one looks after graph, connectivity and the source.
 End (SIGTERM, SIGINT, end of a file): (1) not ready, nothing more is taken; (2) what was taken is fed and written, at
 most `drain_seconds`; (3) commit, with snapshots; (4) source, writer, store closed; (5) report. What could not be
@@ -23,6 +23,7 @@ from remhart_adt import log
 from remhart_adt.clock import SYSTEM, Clock
 from remhart_adt.errors import CheckpointError, RemhartError, ServiceError, SourceError
 from remhart_adt.observe.health import HealthServer
+from remhart_adt.sync.checks import ModelChecks
 from remhart_adt.sync.deadletter import DeadLetters
 from remhart_adt.sync.lanes import Target
 from remhart_adt.sync.mapping import Mapping
@@ -69,6 +70,7 @@ class Daemon:
         self._rebuild = False
         self._points_seen: dict[str, dict[str, Any]] = {}
         self._rels_seen: dict[tuple[str, str], dict[str, Any]] = {}
+        self._checks = ModelChecks()
         self._round_at = clock.monotonic()
 
     # --- life ---------------------------------------------------------------------------------------------------------
@@ -147,6 +149,7 @@ class Daemon:
             self.streams.bury,
             policy=write.missing_twin,
             create=self._create,
+            refusal=self._checks.refusal,
             workers=write.connections,
             clock=self.clock,
         )
@@ -267,6 +270,7 @@ class Daemon:
         relationships = {**kept, **live.relationships}
         self._points_seen = {name: twin for name, twin in twins.items() if is_point(twin)}
         self._rels_seen = relationships
+        await self._checks.refresh(self.client, twins.values())
         return build_site(twins.values(), relationships.values(), self.mapping)
 
     async def _create(self, target: Target) -> bool:

@@ -6,7 +6,7 @@ At most one request per target is under way. What comes meanwhile is merged and 
 - 404: the twin is gone. Its readings are dead-lettered (or skipped, or the twin is created again, by policy); it is
   looked for every few seconds, and when it is back it gets the last known state of every lane.
 - 400: one of the paths is refused. The patch is split until the path is found; the rest is applied, and the reading
-  that brought it is dead-lettered.
+  that brought it is dead-lettered. What the models refuse (`refusal`) is left out in the same way, without a request.
 - 429, 408, 5xx, reset, timeout: kept, with jittered backoff, for as long as it takes.
 - 401, 403: kept; the writer reports itself blocked, and the daemon stops consuming until a try succeeds.
 """
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -95,7 +95,8 @@ class Writer:
     """Workers that write what `pending` holds; everything happens in one event loop.
 
     `bury(batch, dead)` stores a dead letter and counts it. `create(target)` makes a deleted twin again (policy
-    `create`); it answers whether it did.
+    `create`); it answers whether it did. `refusal(target, document, patch)` says why the service would refuse a patch,
+    or nothing.
     """
 
     def __init__(
@@ -106,6 +107,7 @@ class Writer:
         *,
         policy: MissingPolicy = "dead-letter",
         create: Callable[[Target], Awaitable[bool]] | None = None,
+        refusal: Callable[[Target, dict[str, Any], list[dict[str, Any]]], str] | None = None,
         workers: int = 32,
         clock: Clock = SYSTEM,
     ) -> None:
@@ -114,6 +116,7 @@ class Writer:
         self._bury = bury
         self._policy = policy
         self._create = create
+        self._refusal = refusal
         self._clock = clock
         self._queue: asyncio.Queue[TargetState] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
@@ -223,9 +226,10 @@ class Writer:
             if state.document is None and not await self._load(state, lanes):
                 return
             plan = self._plan(state, lanes)
+            patch = self._screened(state, plan)
             try:
                 if plan.ops:
-                    state.etag = await self._patch(state.target, _body(plan.ops, state.document or {}), state.etag)
+                    state.etag = await self._patch(state.target, patch, state.etag)
                     self._landed(state, plan)
             except PreconditionFailedError:
                 self.counters.conflicts += 1
@@ -326,7 +330,7 @@ class Writer:
             if path is None:
                 pending.carrier.count(outcome)
             else:
-                self._dead(state, pending, DeadCause.REJECTED, f"the service refused {path}")
+                self._dead(state, pending, DeadCause.REJECTED, f"{path} was refused")
 
     def _lost(self, state: TargetState, lanes: dict[str, PendingLane]) -> None:
         self.counters.missing += 1
@@ -354,6 +358,19 @@ class Writer:
 
     # --- a refused patch ----------------------------------------------------------------------------------------------
 
+    def _screened(self, state: TargetState, plan: _Plan) -> list[dict[str, Any]]:
+        """The plan's patch, without the paths that the target's model refuses."""
+        document = state.document or {}
+        patch = _operations(plan.ops, document)
+        if self._refusal is None or not self._refusal(state.target, document, patch):
+            return patch
+        why = {
+            path: self._refusal(state.target, document, _operations({path: value}, document))
+            for path, value in plan.ops.items()
+        }
+        self._reject(state, plan, {path: reason for path, reason in why.items() if reason})
+        return _operations(plan.ops, document)
+
     async def _isolate(self, state: TargetState, plan: _Plan, error: BadRequestError) -> None:
         """Find the refused paths by halves and apply the rest.
 
@@ -369,6 +386,11 @@ class Writer:
         last = [(path, value) for path, value in plan.ops.items() if path in stamps]
         if last:
             await self._halves(state, last, bad, None)
+        self._reject(state, plan, bad)
+        self._landed(state, plan)
+
+    def _reject(self, state: TargetState, plan: _Plan, bad: Mapping[str, object]) -> None:
+        """Take these paths out of the plan, for a while; the readings that brought them are refused."""
         until = self._clock.monotonic() + _REJECTED_SECONDS
         for path, why in bad.items():
             self.counters.rejected_paths += 1
@@ -379,7 +401,6 @@ class Writer:
             if hit is not None:
                 plan.refused.append((pending, hit))
         plan.ops = {path: value for path, value in plan.ops.items() if path not in bad}
-        self._landed(state, plan)
 
     async def _halves(
         self,
@@ -392,7 +413,8 @@ class Writer:
             return
         if known is None:
             try:
-                state.etag = await self._patch(state.target, _body(dict(items), state.document or {}), state.etag)
+                patch = _operations(dict(items), state.document or {})
+                state.etag = await self._patch(state.target, patch, state.etag)
             except BadRequestError as error:
                 known = error
             else:
@@ -412,7 +434,8 @@ class Writer:
             return await self._hot.get_relationship(*target)
         return await self._hot.get_twin(target.twin)
 
-    async def _patch(self, target: Target, body: bytes, etag: str) -> str:
+    async def _patch(self, target: Target, patch: list[dict[str, Any]], etag: str) -> str:
+        body = orjson.dumps(patch)
         if target.relationship:
             return await self._hot.patch_relationship(*target, body, etag or None)
         return await self._hot.patch_twin(target.twin, body, etag or None)
@@ -432,7 +455,7 @@ class Writer:
             del messages[0]
 
 
-def _body(ops: dict[str, Any], document: dict[str, Any]) -> bytes:
+def _operations(ops: dict[str, Any], document: dict[str, Any]) -> list[dict[str, Any]]:
     """The JSON Patch: parents that are missing first, `add` for values, `remove` only for what is there."""
     patch: list[dict[str, Any]] = []
     made: set[str] = set()
@@ -447,4 +470,4 @@ def _body(ops: dict[str, Any], document: dict[str, Any]) -> bytes:
             if get_pointer(document, parent) is None:
                 patch.append({"op": "add", "path": parent, "value": {}})
         patch.append({"op": "add", "path": path, "value": value})
-    return orjson.dumps(patch)
+    return patch

@@ -13,6 +13,7 @@ import orjson
 
 from remhart_adt.clock import parse_us
 from remhart_adt.dtdl import InstanceProblem, ModelSet, Report, check_relationship, check_twin, parse
+from remhart_adt.dtdl.instance import check_size, errors_of
 from remhart_adt.errors import DtdlError
 from remhart_adt.local.adt import errors
 from remhart_adt.local.adt.patch import Applied
@@ -182,8 +183,12 @@ class Catalog:
     # --- checks: messages in the service's words, none when all is well
 
     def check_twin(self, model_id: str, body: Mapping[str, Any]) -> list[str]:
-        """A whole twin as given to PUT."""
-        return _messages(check_twin(self.models, body), model_id)
+        """A whole twin as given to PUT; its size shows when it is stored."""
+        return _messages(check_twin(self.models, body, measure=False), model_id)
+
+    def check_size(self, doc: Mapping[str, Any], stored: int) -> list[str]:
+        """A whole twin that has become `stored` bytes of JSON."""
+        return _messages(check_size(doc, stored), "")
 
     def check_patched(self, model_id: str, applied: Applied, *, whole: bool) -> list[str]:
         """What a patch made of a twin: only what it touched, unless the model changed."""
@@ -205,7 +210,7 @@ class Catalog:
                     held = view[component]
                     if held is not root[component]:
                         held[name] = root[component][name]
-        found = _messages(check_twin(self.models, view), model_id)
+        found = _messages(check_twin(self.models, view, measure=False), model_id)
         for (component, name), value in applied.source_times.items():
             if value is not None and not _is_time(value):
                 found.append(f"Expected value of type dateTime for sourceTime of {name} on {component or 'Twin'}.")
@@ -217,13 +222,12 @@ class Catalog:
         """A relationship's name, target and properties; raises the service's refusals."""
         if not self.knows(source_model):
             raise errors.invalid_twin([_gone(source_model)])
-        problems = check_relationship(
-            self.models, source_model, {"$relationshipName": name, **properties}, target_model
-        )
+        document = {"$relationshipName": name, **properties}
+        problems = errors_of(check_relationship(self.models, source_model, document, target_model))
         for problem in problems:
-            if problem.code == "unknown_relationship":
+            if problem.kind == "unknown_relationship":
                 raise errors.relationship_invalid(f"{name} is not a relationship of the model {source_model}.")
-            if problem.code == "wrong_target":
+            if problem.kind == "wrong_target":
                 what = f"The target of {name} must be of the model {problem.expected}, not {target_model}."
                 raise errors.relationship_invalid(what)
         if problems:
@@ -263,11 +267,11 @@ def _gone(model_id: str) -> str:
 
 
 def _messages(problems: Sequence[InstanceProblem], model_id: str) -> list[str]:
-    return [_message(problem, model_id) for problem in problems]
+    return [_message(problem, model_id) for problem in errors_of(problems)]
 
 
 def _message(problem: InstanceProblem, model_id: str) -> str:
-    match problem.code:
+    match problem.kind:
         case "unknown_model":
             return _gone(model_id)
         case "unknown_property":
@@ -278,6 +282,8 @@ def _message(problem: InstanceProblem, model_id: str) -> str:
             return f"Twin is missing the component {problem.name}."
         case "missing_component_metadata":
             return f"{problem.name} is missing $metadata on Twin."
+        case "too_large":
+            return problem.message
         case _:
             where = f" ({problem.path})" if problem.path.count("/") > 1 else ""
             return f"Expected {problem.expected or 'another value'} for {problem.name} on {problem.owner}{where}."

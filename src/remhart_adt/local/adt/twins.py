@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import orjson
 
-from remhart_adt import limits
 from remhart_adt.local.adt import documents, errors, patch
 from remhart_adt.local.adt.instance import Instance, check_if_match, found_twin, json_body, json_response
 from remhart_adt.local.adt.ticks import twin_time
@@ -100,10 +99,9 @@ def _patch(instance: Instance, request: Request, twin_id: str, component: str | 
 
 def _store(instance: Instance, twin_id: str, model: str, doc: dict[str, Any]) -> Twin:
     raw = orjson.dumps(doc)
-    if len(raw) > limits.ADT_TWIN_BYTES:  # metadata is the service's own and does not count
-        size = len(raw) - len(orjson.dumps(doc["$metadata"]))
-        if size > limits.ADT_TWIN_BYTES:
-            raise errors.invalid_twin([f"The twin has {size} bytes, more than {limits.ADT_TWIN_BYTES}."])
+    problems = instance.catalog.check_size(doc, len(raw))
+    if problems:
+        raise errors.invalid_twin(problems)
     twin = instance.store.put_twin(twin_id, model, doc, raw)
     instance.lag.changed("twins", twin.n, (twin.n, twin_id, model, twin.raw))
     return twin
