@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from remhart_adt.dtdl import parse
-from remhart_adt.dtdl.codegen import generate
+from remhart_adt.dtdl.codegen import write
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -16,15 +16,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="exit 1 when a generated file is not up to date")
     check = parser.parse_args().check
-    stale = []
-    for name, text in generate(parse(ROOT / "dtdl")).items():
-        file = ROOT / "src" / "remhart_adt" / "ontology" / f"{name}.py"
-        if not file.exists() or file.read_text(encoding="utf-8") != text:
-            stale.append(file.relative_to(ROOT))
-            if not check:
-                file.write_text(text, encoding="utf-8")
+    folder = ROOT / "src" / "remhart_adt" / "ontology"
+    stale = write(parse(ROOT / "dtdl"), folder, package="remhart_adt.ontology", check=check)
     for path in stale:
-        print(f"{'stale' if check else 'written'}: {path}")
+        print(f"{'stale' if check else 'written'}: {path.relative_to(ROOT)}")
     return 1 if check and stale else 0
 
 

@@ -1,119 +1,81 @@
-"""What every generated twin class builds on: strict types, DTDL names as aliases, and the twin's JSON form.
+"""What every generated twin class builds on: strict types, DTDL names in JSON, and the documents of the service.
 
-Attributes have Python names (`phase_a`), JSON has DTDL names (`phaseA`). A property that is None is absent in JSON.
+Attributes have Python names (`phase_a`), JSON has DTDL names (`phaseA`). A property that is None is absent in JSON. The
+documents are the plain dicts that `azure.digitaltwins.core` gives and takes: what the service adds (`$metadata` with
+times of update, ETags) is read and not sent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import date, datetime, timedelta
-from typing import Annotated, Any, ClassVar, Final, Self
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Self, TypeVar
 
-from pydantic import (
-    AwareDatetime,
-    BaseModel,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    StrictBool,
-    StrictStr,
-    ValidationError,
+from pydantic import Field
+
+from remhart_adt.errors import DtdlError
+from remhart_adt.ontology.geometry import LineString, MultiLineString, MultiPoint, MultiPolygon, Point, Polygon
+from remhart_adt.ontology.part import Part, WholeEnum, dtdl_name
+from remhart_adt.ontology.primitives import (
+    Binary,
+    Boolean,
+    Byte,
+    ClockTime,
+    Day,
+    Duration,
+    Exact,
+    Instant,
+    Key,
+    Long,
+    Real,
+    Short,
+    Single,
+    Text,
+    UnsignedByte,
+    UnsignedLong,
+    UnsignedShort,
+    UnsignedWhole,
+    Uuid,
+    Whole,
 )
 
-from remhart_adt.clock import format_us
-from remhart_adt.dtdl.naming import camel
-from remhart_adt.errors import DtdlError
-
 __all__ = [
+    "Binary",
     "Boolean",
+    "Byte",
+    "ClockTime",
+    "ComponentNames",
     "Day",
+    "Duration",
+    "Exact",
     "Instant",
     "InterfaceModel",
+    "Key",
+    "LineString",
     "Long",
+    "MultiLineString",
+    "MultiPoint",
+    "MultiPolygon",
     "Part",
+    "Point",
+    "Polygon",
     "Real",
+    "RelationshipClasses",
     "RelationshipModel",
+    "Short",
+    "Single",
     "Text",
+    "UnsignedByte",
+    "UnsignedLong",
+    "UnsignedShort",
+    "UnsignedWhole",
+    "Uuid",
     "Whole",
+    "WholeEnum",
+    "component_of",
+    "dtdl_name",
+    "relationship_from",
+    "twin_from",
 ]
-
-_EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-
-
-def _instant_text(value: datetime) -> str:
-    return format_us((value - _EPOCH) // timedelta(microseconds=1))
-
-
-Boolean = StrictBool
-Text = StrictStr
-Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Whole = Annotated[int, Field(strict=True, ge=-(2**31), lt=2**31)]
-Long = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
-Instant = Annotated[AwareDatetime, PlainSerializer(_instant_text, return_type=str)]
-Day = Annotated[date, PlainSerializer(date.isoformat, return_type=str)]
-
-
-class Part(BaseModel):
-    """An Object of a schema; also the base of whole interfaces."""
-
-    model_config = ConfigDict(
-        alias_generator=camel,
-        populate_by_name=True,
-        extra="forbid",
-        validate_assignment=True,
-    )
-
-    def to_json(self) -> dict[str, Any]:
-        """The JSON value: DTDL names, absent what is None."""
-        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """The object of a JSON value. Raises DtdlError naming every field that does not fit."""
-        try:
-            return cls.model_validate(dict(value), by_alias=True, by_name=False)
-        except ValidationError as error:
-            found = "; ".join(f"{'/'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:10])
-            raise DtdlError(
-                f"this is no {cls.__name__}: {found}", where=cls.__name__, remedy="Correct the named fields"
-            ) from None
-
-
-class InterfaceModel(Part):
-    """A twin, or a component, of one interface; `MODEL` is its DTMI, `COMPONENTS` the names of its components."""
-
-    MODEL: ClassVar[str] = ""
-    COMPONENTS: ClassVar[tuple[str, ...]] = ()
-
-    dt_id: str | None = Field(default=None, alias="$dtId")
-    """The twin's identifier; components have none."""
-    etag: str | None = Field(default=None, alias="$etag")
-    """The ETag as last read; never sent."""
-
-    def to_twin(self) -> dict[str, Any]:
-        """The document to PUT: identifier, model, properties that are set, and every component (empty if unset)."""
-        body = self.to_json()
-        body.pop("$etag", None)
-        for name in self.COMPONENTS:
-            body[name] = {"$metadata": {}, **body.get(name, {})}
-        return {**body, "$metadata": {"$model": self.MODEL}}
-
-    @classmethod
-    def from_twin(cls, document: Mapping[str, Any]) -> Self:
-        """The typed form of a twin as the service gives it. Raises DtdlError when it is of another model."""
-        metadata = document.get("$metadata")
-        model = metadata.get("$model") if isinstance(metadata, Mapping) else None
-        if model != cls.MODEL:
-            raise DtdlError(
-                f"the twin is of {model}, not of {cls.MODEL}",
-                where=str(document.get("$dtId", "")),
-                remedy="Use its class",
-            )
-        body = {key: value for key, value in document.items() if key != "$metadata"}
-        for name in cls.COMPONENTS:
-            if isinstance(body.get(name), Mapping):
-                body[name] = {key: value for key, value in body[name].items() if key != "$metadata"}
-        return cls.from_json(body)
 
 
 class RelationshipModel(Part):
@@ -122,24 +84,24 @@ class RelationshipModel(Part):
     NAME: ClassVar[str] = ""
     TARGET: ClassVar[str] = ""
 
-    relationship_id: str | None = Field(default=None, alias="$relationshipId")
+    relationship_id: str | None = dtdl_name("$relationshipId")
     """Identifier, unique among those of the source twin."""
-    source_id: str | None = Field(default=None, alias="$sourceId")
+    source_id: str | None = dtdl_name("$sourceId")
     """Identifier of the twin it starts from."""
-    target_id: str = Field(alias="$targetId")
+    target_id: str = Field(validation_alias="$targetId", serialization_alias="$targetId")
     """Identifier of the twin it leads to."""
-    etag: str | None = Field(default=None, alias="$etag")
+    etag: str | None = dtdl_name("$etag")
     """The ETag as last read; never sent."""
 
     def to_relationship(self) -> dict[str, Any]:
-        """The document to PUT."""
+        """The document that `upsert_relationship` takes."""
         body = self.to_json()
         body.pop("$etag", None)
         return {"$relationshipName": self.NAME, **body}
 
     @classmethod
     def from_relationship(cls, document: Mapping[str, Any]) -> Self:
-        """The typed form of a relationship as the service gives it. Raises DtdlError when it has another name."""
+        """The typed form of what `get_relationship` gives. Raises DtdlError when it has another name."""
         name = document.get("$relationshipName")
         if name != cls.NAME:
             raise DtdlError(
@@ -147,4 +109,111 @@ class RelationshipModel(Part):
                 where=str(document.get("$relationshipId", "")),
                 remedy="Use its class",
             )
-        return cls.from_json({key: value for key, value in document.items() if key != "$relationshipName"})
+        return cls.from_json(_without(document, "$relationshipName"))
+
+
+ComponentNames = tuple[str, ...]
+RelationshipClasses = tuple[type[RelationshipModel], ...]
+
+
+class InterfaceModel(Part):
+    """A twin, or a component, of one interface; `MODEL` is its DTMI, `COMPONENTS` are the DTDL names of its components,
+    `RELATIONSHIPS` the classes of its relationships, inherited ones included.
+
+    A component is always there, empty unless something is set: the service wants every component of a twin.
+    """
+
+    MODEL: ClassVar[str] = ""
+    COMPONENTS: ClassVar[ComponentNames] = ()
+    RELATIONSHIPS: ClassVar[RelationshipClasses] = ()
+
+    dt_id: str | None = dtdl_name("$dtId")
+    """The twin's identifier; components have none."""
+    etag: str | None = dtdl_name("$etag")
+    """The ETag as last read; never sent."""
+
+    def to_twin(self) -> dict[str, Any]:
+        """The document that `upsert_digital_twin` takes: identifier, model, properties that are set, all components."""
+        body = self.to_json()
+        body.pop("$etag", None)
+        for name in self.COMPONENTS:
+            body[name] = {"$metadata": {}, **_without(body.get(name, {}), "$dtId", "$etag")}
+        return {**body, "$metadata": {"$model": self.MODEL}}
+
+    @classmethod
+    def from_twin(cls, document: Mapping[str, Any]) -> Self:
+        """The typed form of what `get_digital_twin` gives, or a query's row.
+
+        Raises DtdlError when it is of another model. That includes a model that extends this one: read as its parent,
+        the twin would lose properties when it is written back. `twin_from` chooses the class by the document.
+        """
+        model = _model_of(document)
+        if model != cls.MODEL:
+            raise DtdlError(
+                f"the twin is of {model}, not of {cls.MODEL}",
+                where=str(document.get("$dtId", "")),
+                remedy="Use its class, or twin_from with the classes it may be of",
+            )
+        body = _without(document, "$metadata")
+        for name in cls.COMPONENTS:
+            if isinstance(body.get(name), Mapping):
+                body[name] = _without(body[name], "$metadata")
+        return cls.from_json(body)
+
+    def to_component(self) -> dict[str, Any]:
+        """The value of a component in a twin's document."""
+        return {"$metadata": {}, **_without(self.to_json(), "$dtId", "$etag")}
+
+    @classmethod
+    def from_component(cls, document: Mapping[str, Any]) -> Self:
+        """The typed form of what `get_component` gives. Raises DtdlError naming every field that does not fit."""
+        return cls.from_json(_without(document, "$metadata"))
+
+
+_Interface = TypeVar("_Interface", bound=InterfaceModel)
+_Relationship = TypeVar("_Relationship", bound=RelationshipModel)
+
+
+def component_of(cls: type[_Interface], name: str | None = None) -> _Interface:
+    """The default of a component's attribute: an empty component of this class; `name` is its DTDL name where that is
+    not the attribute in camel case."""
+    default: _Interface = Field(default_factory=cls, validation_alias=name, serialization_alias=name)
+    return default
+
+
+def twin_from(document: Mapping[str, Any], classes: Iterable[type[_Interface]]) -> _Interface:
+    """The typed form of a twin's document, by the class whose model it names. Raises DtdlError when there is none."""
+    model = _model_of(document)
+    listed = list(classes)
+    for cls in listed:
+        if model == cls.MODEL:
+            return cls.from_twin(document)
+    raise DtdlError(
+        f"none of the {len(listed)} classes is for model {model}",
+        where=str(document.get("$dtId", "")),
+        remedy="Give the class of that model too",
+    )
+
+
+def relationship_from(document: Mapping[str, Any], classes: Iterable[type[_Relationship]]) -> _Relationship:
+    """The typed form of a relationship's document, by its name; `classes` are those of the source twin, such as
+    `GridComponent.RELATIONSHIPS`. Raises DtdlError when none has the name."""
+    name = document.get("$relationshipName")
+    listed = list(classes)
+    for cls in listed:
+        if name == cls.NAME:
+            return cls.from_relationship(document)
+    raise DtdlError(
+        f"none of the classes is for the relationship {name}",
+        where=str(document.get("$relationshipId", "")),
+        remedy=f"There are: {', '.join(cls.NAME for cls in listed) or 'none'}",
+    )
+
+
+def _model_of(document: Mapping[str, Any]) -> Any:
+    metadata = document.get("$metadata")
+    return metadata.get("$model") if isinstance(metadata, Mapping) else None
+
+
+def _without(document: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {key: value for key, value in document.items() if key not in names}

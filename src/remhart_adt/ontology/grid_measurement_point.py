@@ -1,7 +1,7 @@
 """Grid measurement point: a place in a three-phase grid where electrical quantities are measured: their last
 values, what the models make of them, and the alarms.
 
-Generated from dtmi:remhart:smartgrid:GridMeasurementPoint;2 by scripts/codegen; do not edit.
+Generated from dtmi:remhart:smartgrid:GridMeasurementPoint;2 by `remhart-adt dtdl codegen`; do not edit.
 """
 
 from __future__ import annotations
@@ -9,7 +9,20 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import ClassVar
 
-from remhart_adt.ontology.base import Boolean, Instant, InterfaceModel, Part, Real, RelationshipModel, Text, Whole
+from remhart_adt.ontology.base import (
+    Boolean,
+    ComponentNames,
+    Instant,
+    InterfaceModel,
+    Key,
+    Part,
+    Real,
+    RelationshipClasses,
+    RelationshipModel,
+    Text,
+    Whole,
+    component_of,
+)
 from remhart_adt.ontology.ml_engine import MLEngine
 
 __all__ = [
@@ -22,6 +35,7 @@ __all__ = [
     "Currents",
     "Frequency",
     "GridMeasurementPoint",
+    "GridMeasurementPointTelemetry",
     "GridStandard",
     "HarmonicLevel",
     "HeadlinePredictions",
@@ -40,10 +54,13 @@ __all__ = [
 
 
 class Location(Part):
-    """A place on the map."""
+    """A place on the map.
 
-    latitude: Real | None = None  # Latitude in the WGS 84 datum; north is positive. Unit: degreeOfArc.
-    longitude: Real | None = None  # Longitude in the WGS 84 datum; east is positive. Unit: degreeOfArc.
+    Units: latitude in degreeOfArc, longitude in degreeOfArc.
+    """
+
+    latitude: Real | None = None  # Latitude in the WGS 84 datum; north is positive. Unit: degreeOfArc (Latitude).
+    longitude: Real | None = None  # Longitude in the WGS 84 datum; east is positive. Unit: degreeOfArc (Longitude).
     address: Text | None = None  # Postal or site address in plain words.
 
 
@@ -64,12 +81,16 @@ class ReactivePowerConvention(StrEnum):
 
 
 class GridStandard(Part):
-    """Nominal values and conventions."""
+    """Nominal values and conventions.
 
-    nominal_voltage: Real | None = None  # Nominal voltage, line to neutral. Unit: volt.
-    nominal_frequency: Real | None = None  # Nominal frequency, 50 or 60 Hz. Unit: hertz.
+    Units: nominal_voltage in volt, nominal_frequency in hertz, rated_current in ampere.
+    """
+
+    nominal_voltage: Real | None = None  # Nominal voltage, line to neutral. Unit: volt (Voltage).
+    nominal_frequency: Real | None = None  # Nominal frequency, 50 or 60 Hz. Unit: hertz (Frequency).
     phase_configuration: PhaseConfiguration | None = None  # Conductors of the supply at this point.
-    rated_current: Real | None = None  # Continuous current rating per phase of what this point measures. Unit: ampere.
+    # Continuous current rating per phase of what this point measures. Unit: ampere (Current).
+    rated_current: Real | None = None
     reactive_power_convention: ReactivePowerConvention | None = None  # How the meter computes reactive power.
 
 
@@ -83,55 +104,75 @@ class SimulationMetadata(Part):
 
 
 class Voltages(Part):
-    """Line-to-neutral and line-to-line voltages of one reading."""
+    """Line-to-neutral and line-to-line voltages of one reading.
 
-    phase_a: Real | None = None  # Line-to-neutral voltage of phase A. Unit: volt.
-    phase_b: Real | None = None  # Line-to-neutral voltage of phase B. Unit: volt.
-    phase_c: Real | None = None  # Line-to-neutral voltage of phase C. Unit: volt.
-    average: Real | None = None  # Mean of the three line-to-neutral voltages. Unit: volt.
-    ab: Real | None = None  # Line voltage between phases A and B; absent when the meter does not record it. Unit: volt.
-    bc: Real | None = None  # Line voltage between phases B and C; absent when the meter does not record it. Unit: volt.
-    ca: Real | None = None  # Line voltage between phases C and A; absent when the meter does not record it. Unit: volt.
+    Units: phase_a in volt, phase_b in volt, phase_c in volt, average in volt, ab in volt, bc in volt, ca in
+    volt.
+    """
+
+    phase_a: Real | None = None  # Line-to-neutral voltage of phase A. Unit: volt (Voltage).
+    phase_b: Real | None = None  # Line-to-neutral voltage of phase B. Unit: volt (Voltage).
+    phase_c: Real | None = None  # Line-to-neutral voltage of phase C. Unit: volt (Voltage).
+    average: Real | None = None  # Mean of the three line-to-neutral voltages. Unit: volt (Voltage).
+    # Line voltage between phases A and B; absent when the meter does not record it. Unit: volt (Voltage).
+    ab: Real | None = None
+    # Line voltage between phases B and C; absent when the meter does not record it. Unit: volt (Voltage).
+    bc: Real | None = None
+    # Line voltage between phases C and A; absent when the meter does not record it. Unit: volt (Voltage).
+    ca: Real | None = None
     timestamp: Instant | None = None  # Source time of the reading that gave these voltages.
 
 
 class Currents(Part):
-    """Phase and neutral currents of one reading."""
+    """Phase and neutral currents of one reading.
 
-    phase_a: Real | None = None  # Current of phase A. Unit: ampere.
-    phase_b: Real | None = None  # Current of phase B. Unit: ampere.
-    phase_c: Real | None = None  # Current of phase C. Unit: ampere.
-    average: Real | None = None  # Mean of the three phase currents. Unit: ampere.
-    # Current in the neutral conductor; absent when the meter does not record it. Unit: ampere.
+    Units: phase_a in ampere, phase_b in ampere, phase_c in ampere, average in ampere, neutral in ampere.
+    """
+
+    phase_a: Real | None = None  # Current of phase A. Unit: ampere (Current).
+    phase_b: Real | None = None  # Current of phase B. Unit: ampere (Current).
+    phase_c: Real | None = None  # Current of phase C. Unit: ampere (Current).
+    average: Real | None = None  # Mean of the three phase currents. Unit: ampere (Current).
+    # Current in the neutral conductor; absent when the meter does not record it. Unit: ampere (Current).
     neutral: Real | None = None
     timestamp: Instant | None = None  # Source time of the reading that gave these currents.
 
 
 class Frequency(Part):
-    """Frequency of one reading."""
+    """Frequency of one reading.
 
-    value: Real | None = None  # Frequency of the supply. Unit: hertz.
-    deviation: Real | None = None  # Frequency less nominal frequency. Unit: hertz.
+    Units: value in hertz, deviation in hertz.
+    """
+
+    value: Real | None = None  # Frequency of the supply. Unit: hertz (Frequency).
+    deviation: Real | None = None  # Frequency less nominal frequency. Unit: hertz (Frequency).
     timestamp: Instant | None = None  # Source time of the reading that gave this frequency.
 
 
 class ActivePower(Part):
-    """Active power of one reading."""
+    """Active power of one reading.
 
-    phase_a: Real | None = None  # Active power of phase A. Unit: watt.
-    phase_b: Real | None = None  # Active power of phase B. Unit: watt.
-    phase_c: Real | None = None  # Active power of phase C. Unit: watt.
-    total: Real | None = None  # Sum of the three phases. Unit: watt.
+    Units: phase_a in watt, phase_b in watt, phase_c in watt, total in watt.
+    """
+
+    phase_a: Real | None = None  # Active power of phase A. Unit: watt (Power).
+    phase_b: Real | None = None  # Active power of phase B. Unit: watt (Power).
+    phase_c: Real | None = None  # Active power of phase C. Unit: watt (Power).
+    total: Real | None = None  # Sum of the three phases. Unit: watt (Power).
     timestamp: Instant | None = None  # Source time of the reading that gave this power.
 
 
 class ReactivePower(Part):
-    """Reactive power of one reading."""
+    """Reactive power of one reading.
 
-    phase_a: Real | None = None  # Reactive power of phase A. Unit: voltAmpereReactive.
-    phase_b: Real | None = None  # Reactive power of phase B. Unit: voltAmpereReactive.
-    phase_c: Real | None = None  # Reactive power of phase C. Unit: voltAmpereReactive.
-    total: Real | None = None  # Sum of the three phases. Unit: voltAmpereReactive.
+    Units: phase_a in voltAmpereReactive, phase_b in voltAmpereReactive, phase_c in voltAmpereReactive, total in
+    voltAmpereReactive.
+    """
+
+    phase_a: Real | None = None  # Reactive power of phase A. Unit: voltAmpereReactive (ReactivePower).
+    phase_b: Real | None = None  # Reactive power of phase B. Unit: voltAmpereReactive (ReactivePower).
+    phase_c: Real | None = None  # Reactive power of phase C. Unit: voltAmpereReactive (ReactivePower).
+    total: Real | None = None  # Sum of the three phases. Unit: voltAmpereReactive (ReactivePower).
     timestamp: Instant | None = None  # Source time of the reading that gave this power.
 
 
@@ -150,10 +191,13 @@ class PowerQuality(Part):
 
 
 class Temperatures(Part):
-    """Temperatures of one reading."""
+    """Temperatures of one reading.
 
-    oil: Real | None = None  # Top-oil temperature of the transformer. Unit: degreeCelsius.
-    ambient: Real | None = None  # Air temperature beside the equipment. Unit: degreeCelsius.
+    Units: oil in degreeCelsius, ambient in degreeCelsius.
+    """
+
+    oil: Real | None = None  # Top-oil temperature of the transformer. Unit: degreeCelsius (Temperature).
+    ambient: Real | None = None  # Air temperature beside the equipment. Unit: degreeCelsius (Temperature).
     timestamp: Instant | None = None  # Source time of the reading that gave these temperatures.
 
 
@@ -184,21 +228,25 @@ class OverloadRiskLevel(StrEnum):
 
 
 class HeadlinePredictions(Part):
-    """One value of each of the 16 models; a model that abstained leaves its last value or none."""
+    """One value of each of the 16 models; a model that abstained leaves its last value or none.
+
+    Units: frequency_stability_prediction in hertz, load_forecast in watt, demand_response_potential in watt,
+    reactive_power_compensation in voltAmpereReactive.
+    """
 
     voltage_anomaly_detected: Boolean | None = None  # Whether the voltage behaves unlike this point's own past.
     harmonic_distortion_level: HarmonicLevel | None = None  # Class of the estimated voltage distortion.
-    frequency_stability_prediction: Real | None = None  # Frequency expected 5 seconds ahead. Unit: hertz.
+    frequency_stability_prediction: Real | None = None  # Frequency expected 5 seconds ahead. Unit: hertz (Frequency).
     phase_imbalance_class: ImbalanceClass | None = None  # Class of the voltage imbalance.
     equipment_failure_risk: Real | None = None  # Probability of a thermal alarm within 24 hours, from 0 to 1.
     overload_risk_level: OverloadRiskLevel | None = None  # Class of the overload risk in the next 60 minutes.
     power_quality_index: Real | None = None  # Power quality index, from 0 (worst) to 100.
     voltage_sag_probability: Real | None = None  # Probability of a voltage sag within 15 minutes, from 0 to 1.
-    load_forecast: Real | None = None  # Active power expected one hour ahead. Unit: watt.
+    load_forecast: Real | None = None  # Active power expected one hour ahead. Unit: watt (Power).
     energy_loss_estimate: Real | None = None  # Losses in percent of what is fed into the scope.
     power_flow_efficiency_gain: Real | None = None  # Losses that the recommended configuration saves, in percent.
-    demand_response_potential: Real | None = None  # Power that flexible loads could shed now. Unit: watt.
-    # Compensation recommended now; positive is capacitive. Unit: voltAmpereReactive.
+    demand_response_potential: Real | None = None  # Power that flexible loads could shed now. Unit: watt (Power).
+    # Compensation recommended now; positive is capacitive. Unit: voltAmpereReactive (ReactivePower).
     reactive_power_compensation: Real | None = None
     load_balancing_recommendation: Text | None = None  # Phase move that reduces imbalance most, or none.
     grid_stability_score: Real | None = None  # Smallest normalised stability margin, from 0 (none) to 100.
@@ -236,20 +284,6 @@ class Alarm(Part):
     phases: Text | None = None  # Phases concerned, in order, such as A or AB; empty when the alarm is not about phases.
 
 
-class ManagedBy(RelationshipModel):
-    """Who is responsible for this point."""
-
-    NAME: ClassVar[str] = "managedBy"
-    TARGET: ClassVar[str] = "dtmi:remhart:smartgrid:User;2"
-
-
-class ConnectedTo(RelationshipModel):
-    """The grid component this point is connected to."""
-
-    NAME: ClassVar[str] = "connectedTo"
-    TARGET: ClassVar[str] = "dtmi:remhart:smartgrid:GridComponent;2"
-
-
 class AlarmEvent(Part):
     """An alarm that was raised or cleared, as sent on event routes."""
 
@@ -262,12 +296,34 @@ class AlarmEvent(Part):
     phases: Text | None = None  # Phases concerned, in order, such as A or AB; empty when the alarm is not about phases.
 
 
+class ManagedBy(RelationshipModel):
+    """Who is responsible for this point."""
+
+    NAME = "managedBy"
+    TARGET = "dtmi:remhart:smartgrid:User;2"
+
+
+class ConnectedTo(RelationshipModel):
+    """The grid component this point is connected to."""
+
+    NAME = "connectedTo"
+    TARGET = "dtmi:remhart:smartgrid:GridComponent;2"
+
+
+class GridMeasurementPointTelemetry(Part):
+    """One telemetry message of GridMeasurementPoint."""
+
+    alarm_raised: AlarmEvent | None = None  # Sent when an alarm becomes active.
+    alarm_cleared: AlarmEvent | None = None  # Sent when an alarm is no longer active.
+
+
 class GridMeasurementPoint(InterfaceModel):
     """A place in a three-phase grid where electrical quantities are measured: their last values, what the models
     make of them, and the alarms."""
 
-    MODEL: ClassVar[str] = "dtmi:remhart:smartgrid:GridMeasurementPoint;2"
-    COMPONENTS: ClassVar[tuple[str, ...]] = ("mlEngine",)
+    MODEL = "dtmi:remhart:smartgrid:GridMeasurementPoint;2"
+    COMPONENTS: ClassVar[ComponentNames] = ("mlEngine",)
+    RELATIONSHIPS: ClassVar[RelationshipClasses] = (ManagedBy, ConnectedTo)
 
     location: Location | None = None  # Where the measurement point stands.
     # Nominal values and conventions of the grid at this point; readings are judged against them.
@@ -286,6 +342,7 @@ class GridMeasurementPoint(InterfaceModel):
     connectivity: Connectivity | None = None  # Whether readings arrive as expected.
     last_reading_at: Instant | None = None  # Source time of the newest reading that was applied.
     # Alarms of this point, the active ones and the last cleared one of each kind, by alarm name.
-    alarms: dict[str, Alarm] | None = None
+    alarms: dict[Key, Alarm] | None = None
     active_alarm_count: Whole | None = None  # Number of alarms that are raised and not cleared.
-    ml_engine: MLEngine | None = None  # The models that judge this point's readings, with their full outputs.
+    # The models that judge this point's readings, with their full outputs.
+    ml_engine: MLEngine = component_of(MLEngine)

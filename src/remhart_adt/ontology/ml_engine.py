@@ -1,14 +1,13 @@
 """ML engine: the 16 models of a measurement point: what is installed, and the last full output of each model.
 
-Generated from dtmi:remhart:smartgrid:MLEngine;2 by scripts/codegen; do not edit.
+Generated from dtmi:remhart:smartgrid:MLEngine;2 by `remhart-adt dtdl codegen`; do not edit.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import ClassVar
 
-from remhart_adt.ontology.base import Boolean, Instant, InterfaceModel, Long, Part, Real, Text, Whole
+from remhart_adt.ontology.base import Boolean, Instant, InterfaceModel, Key, Long, Part, Real, Text, Whole
 
 __all__ = [
     "DecisionPredictions",
@@ -124,11 +123,14 @@ class HarmonicAnalysis(Part):
 
 
 class FrequencyStability(Part):
-    """Where the frequency goes in the next seconds."""
+    """Where the frequency goes in the next seconds.
 
-    predicted_frequency: Real | None = None  # Frequency expected 5 seconds ahead. Unit: hertz.
-    frequency_low: Real | None = None  # Lower end of the 90 % interval. Unit: hertz.
-    frequency_high: Real | None = None  # Upper end of the 90 % interval. Unit: hertz.
+    Units: predicted_frequency in hertz, frequency_low in hertz, frequency_high in hertz.
+    """
+
+    predicted_frequency: Real | None = None  # Frequency expected 5 seconds ahead. Unit: hertz (Frequency).
+    frequency_low: Real | None = None  # Lower end of the 90 % interval. Unit: hertz (Frequency).
+    frequency_high: Real | None = None  # Upper end of the 90 % interval. Unit: hertz (Frequency).
     # Probability of leaving the normal operating band within 60 seconds, from 0 to 1.
     band_exit_probability: Real | None = None
     stability_score: Real | None = None  # Stability of the frequency, from 0 (worst) to 100.
@@ -173,12 +175,16 @@ class MonitoringPredictions(Part):
 
 
 class EquipmentFailure(Part):
-    """Thermal stress of the equipment and the alarm it may lead to within 24 hours."""
+    """Thermal stress of the equipment and the alarm it may lead to within 24 hours.
+
+    Units: time_to_failure in hour.
+    """
 
     failure_risk: Real | None = None  # Probability of a thermal alarm within 24 hours, from 0 to 1.
     aging_acceleration: Real | None = None  # Ageing relative to rated hot-spot temperature; 1 is normal.
     loss_of_life: Real | None = None  # Insulation life used in the last 24 hours, in percent of normal life.
-    time_to_failure: Whole | None = None  # Time until the alarm is expected; absent when none is. Unit: hour.
+    # Time until the alarm is expected; absent when none is. Unit: hour (TimeSpan).
+    time_to_failure: Whole | None = None
     model_version: Text | None = None  # Version of the model that answered.
     status: PredictionStatus | None = None  # Whether the model answered.
     reason: Text | None = None  # Why the model abstained or failed; absent when it answered.
@@ -195,14 +201,18 @@ class OverloadRiskLevel(StrEnum):
 
 
 class OverloadRisk(Part):
-    """Highest thermal stress in the next 60 minutes."""
+    """Highest thermal stress in the next 60 minutes.
+
+    Units: max_hot_spot in degreeCelsius, time_to_limit in minute.
+    """
 
     risk_level: OverloadRiskLevel | None = None  # Class of the risk.
     risk_score: Real | None = None  # Risk from 0 (none) to 1.
-    # Highest winding hot-spot temperature in the next 60 minutes; transformers only. Unit: degreeCelsius.
+    # Highest winding hot-spot temperature in the next 60 minutes; transformers only. Unit: degreeCelsius (Temperature).
     max_hot_spot: Real | None = None
     max_loading: Real | None = None  # Highest loading in the next 60 minutes, in per unit of the rating.
-    time_to_limit: Real | None = None  # Time until the limit is reached; absent when it is not. Unit: minute.
+    # Time until the limit is reached; absent when it is not. Unit: minute (TimeSpan).
+    time_to_limit: Real | None = None
     model_version: Text | None = None  # Version of the model that answered.
     status: PredictionStatus | None = None  # Whether the model answered.
     reason: Text | None = None  # Why the model abstained or failed; absent when it answered.
@@ -210,13 +220,16 @@ class OverloadRisk(Part):
 
 
 class PowerQualityIndex(Part):
-    """Exact power quality index and its forecast."""
+    """Exact power quality index and its forecast.
+
+    Units: violation_time in hour.
+    """
 
     quality_index: Real | None = None  # Power quality index, from 0 (worst) to 100.
     forecast_quality_index: Real | None = None  # Index expected for the next day, from 0 to 100.
     forecast_low: Real | None = None  # Lower end of the 90 % interval of the forecast.
     forecast_high: Real | None = None  # Upper end of the 90 % interval of the forecast.
-    violation_time: Real | None = None  # Time outside the limits in the last 24 hours. Unit: hour.
+    violation_time: Real | None = None  # Time outside the limits in the last 24 hours. Unit: hour (TimeSpan).
     model_version: Text | None = None  # Version of the model that answered.
     status: PredictionStatus | None = None  # Whether the model answered.
     reason: Text | None = None  # Why the model abstained or failed; absent when it answered.
@@ -224,11 +237,14 @@ class PowerQualityIndex(Part):
 
 
 class VoltageSag(Part):
-    """Whether, how deep and how long a voltage sag comes within 15 minutes."""
+    """Whether, how deep and how long a voltage sag comes within 15 minutes.
+
+    Units: sag_duration in second.
+    """
 
     sag_probability: Real | None = None  # Probability of a sag within 15 minutes, from 0 to 1.
     sag_depth: Real | None = None  # Expected depth below nominal if a sag comes, in per unit.
-    sag_duration: Real | None = None  # Expected duration if a sag comes. Unit: second.
+    sag_duration: Real | None = None  # Expected duration if a sag comes. Unit: second (TimeSpan).
     model_version: Text | None = None  # Version of the model that answered.
     status: PredictionStatus | None = None  # Whether the model answered.
     reason: Text | None = None  # Why the model abstained or failed; absent when it answered.
@@ -246,18 +262,23 @@ class MaintenancePredictions(Part):
 
 
 class LoadForecast(Part):
-    """Active power to come, with 90 % intervals."""
+    """Active power to come, with 90 % intervals.
 
-    forecasted_load: Real | None = None  # Active power expected one hour ahead. Unit: watt.
-    forecasted_load_low: Real | None = None  # Lower end of its interval. Unit: watt.
-    forecasted_load_high: Real | None = None  # Upper end of its interval. Unit: watt.
-    load15min: Real | None = None  # Active power expected 15 minutes ahead. Unit: watt.
-    load15min_low: Real | None = None  # Lower end of its interval. Unit: watt.
-    load15min_high: Real | None = None  # Upper end of its interval. Unit: watt.
-    load24h: Real | None = None  # Active power expected 24 hours ahead. Unit: watt.
-    load24h_low: Real | None = None  # Lower end of its interval. Unit: watt.
-    load24h_high: Real | None = None  # Upper end of its interval. Unit: watt.
-    forecast_horizon: Whole | None = None  # Horizon of forecastedLoad. Unit: minute.
+    Units: forecasted_load in watt, forecasted_load_low in watt, forecasted_load_high in watt, load15min in
+    watt, load15min_low in watt, load15min_high in watt, load24h in watt, load24h_low in watt, load24h_high in
+    watt, forecast_horizon in minute.
+    """
+
+    forecasted_load: Real | None = None  # Active power expected one hour ahead. Unit: watt (Power).
+    forecasted_load_low: Real | None = None  # Lower end of its interval. Unit: watt (Power).
+    forecasted_load_high: Real | None = None  # Upper end of its interval. Unit: watt (Power).
+    load15min: Real | None = None  # Active power expected 15 minutes ahead. Unit: watt (Power).
+    load15min_low: Real | None = None  # Lower end of its interval. Unit: watt (Power).
+    load15min_high: Real | None = None  # Upper end of its interval. Unit: watt (Power).
+    load24h: Real | None = None  # Active power expected 24 hours ahead. Unit: watt (Power).
+    load24h_low: Real | None = None  # Lower end of its interval. Unit: watt (Power).
+    load24h_high: Real | None = None  # Upper end of its interval. Unit: watt (Power).
+    forecast_horizon: Whole | None = None  # Horizon of forecastedLoad. Unit: minute (TimeSpan).
     model_version: Text | None = None  # Version of the model that answered.
     status: PredictionStatus | None = None  # Whether the model answered.
     reason: Text | None = None  # Why the model abstained or failed; absent when it answered.
@@ -265,12 +286,15 @@ class LoadForecast(Part):
 
 
 class EnergyLoss(Part):
-    """Losses between the infeed of a scope and its measured loads."""
+    """Losses between the infeed of a scope and its measured loads.
 
-    loss_in_watts: Real | None = None  # Power lost now. Unit: watt.
+    Units: loss_in_watts in watt, loss_low in watt, loss_high in watt.
+    """
+
+    loss_in_watts: Real | None = None  # Power lost now. Unit: watt (Power).
     estimated_loss: Real | None = None  # Power lost, in percent of the infeed of the scope.
-    loss_low: Real | None = None  # Lower end of the 90 % interval of the loss. Unit: watt.
-    loss_high: Real | None = None  # Upper end of the 90 % interval of the loss. Unit: watt.
+    loss_low: Real | None = None  # Lower end of the 90 % interval of the loss. Unit: watt (Power).
+    loss_high: Real | None = None  # Upper end of the 90 % interval of the loss. Unit: watt (Power).
     model_version: Text | None = None  # Version of the model that answered.
     status: PredictionStatus | None = None  # Whether the model answered.
     reason: Text | None = None  # Why the model abstained or failed; absent when it answered.
@@ -278,12 +302,15 @@ class EnergyLoss(Part):
 
 
 class PowerFlowOptimization(Part):
-    """Taps and capacitor steps with the least losses inside the voltage limits."""
+    """Taps and capacitor steps with the least losses inside the voltage limits.
+
+    Units: loss_reduction in watt.
+    """
 
     optimal_configuration: Text | None = None  # The recommended configuration in short.
     recommended_tap_position: Whole | None = None  # Recommended tap position.
     recommended_steps: Whole | None = None  # Recommended capacitor steps switched on.
-    loss_reduction: Real | None = None  # Losses it saves. Unit: watt.
+    loss_reduction: Real | None = None  # Losses it saves. Unit: watt (Power).
     efficiency_gain: Real | None = None  # Losses it saves, in percent of the losses now.
     model_version: Text | None = None  # Version of the model that answered.
     status: PredictionStatus | None = None  # Whether the model answered.
@@ -300,13 +327,16 @@ class ResponseRecommendation(StrEnum):
 
 
 class DemandResponse(Part):
-    """How much load could be shed here and how."""
+    """How much load could be shed here and how.
+
+    Units: sheddable_power in watt, sheddable_low in watt, sheddable_high in watt.
+    """
 
     demand_cluster: Text | None = None  # Name of the load pattern this point follows.
     response_recommendation: ResponseRecommendation | None = None  # What to ask of the flexible loads.
-    sheddable_power: Real | None = None  # Power that flexible loads could shed now. Unit: watt.
-    sheddable_low: Real | None = None  # Lower end of the 90 % interval. Unit: watt.
-    sheddable_high: Real | None = None  # Upper end of the 90 % interval. Unit: watt.
+    sheddable_power: Real | None = None  # Power that flexible loads could shed now. Unit: watt (Power).
+    sheddable_low: Real | None = None  # Lower end of the 90 % interval. Unit: watt (Power).
+    sheddable_high: Real | None = None  # Upper end of the 90 % interval. Unit: watt (Power).
     model_version: Text | None = None  # Version of the model that answered.
     status: PredictionStatus | None = None  # Whether the model answered.
     reason: Text | None = None  # Why the model abstained or failed; absent when it answered.
@@ -324,10 +354,14 @@ class EnergyPredictions(Part):
 
 
 class ReactivePowerCompensation(Part):
-    """Reactive power to come and the compensation for it."""
+    """Reactive power to come and the compensation for it.
 
-    forecast_reactive_power: Real | None = None  # Reactive power expected 10 minutes ahead. Unit: voltAmpereReactive.
-    # Compensation recommended; positive is capacitive. Unit: voltAmpereReactive.
+    Units: forecast_reactive_power in voltAmpereReactive, recommended_compensation in voltAmpereReactive.
+    """
+
+    # Reactive power expected 10 minutes ahead. Unit: voltAmpereReactive (ReactivePower).
+    forecast_reactive_power: Real | None = None
+    # Compensation recommended; positive is capacitive. Unit: voltAmpereReactive (ReactivePower).
     recommended_compensation: Real | None = None
     expected_power_factor: Real | None = None  # Power factor with the recommended compensation, from -1 to 1.
     # Capacitor steps to switch on; absent when the step size of the bank is unknown.
@@ -339,11 +373,14 @@ class ReactivePowerCompensation(Part):
 
 
 class LoadBalancing(Part):
-    """Single-phase loads to move between phases."""
+    """Single-phase loads to move between phases.
+
+    Units: loss_reduction in watt.
+    """
 
     balancing_recommendation: Text | None = None  # The move that helps most, or none.
     balance_score: Real | None = None  # Balance of the loads, from 0 (worst) to 100.
-    loss_reduction: Real | None = None  # Neutral and phase losses the move saves. Unit: watt.
+    loss_reduction: Real | None = None  # Neutral and phase losses the move saves. Unit: watt (Power).
     model_version: Text | None = None  # Version of the model that answered.
     status: PredictionStatus | None = None  # Whether the model answered.
     reason: Text | None = None  # Why the model abstained or failed; absent when it answered.
@@ -382,12 +419,15 @@ class GridStability(Part):
 
 
 class OptimalDispatch(Part):
-    """Least-cost dispatch of the declared units."""
+    """Least-cost dispatch of the declared units.
+
+    Units: reserve_shortfall in watt.
+    """
 
     dispatch_recommendation: Text | None = None  # The dispatch in short.
-    setpoints: dict[str, Real] | None = None  # Set point of each unit, in watts, by component identifier.
+    setpoints: dict[Key, Real] | None = None  # Set point of each unit, in watts, by component identifier.
     cost_savings: Real | None = None  # Cost saved against the dispatch now, in currency per hour.
-    reserve_shortfall: Real | None = None  # Reserve missing after loss of the largest unit. Unit: watt.
+    reserve_shortfall: Real | None = None  # Reserve missing after loss of the largest unit. Unit: watt (Power).
     model_version: Text | None = None  # Version of the model that answered.
     status: PredictionStatus | None = None  # Whether the model answered.
     reason: Text | None = None  # Why the model abstained or failed; absent when it answered.
@@ -405,10 +445,13 @@ class DecisionPredictions(Part):
 
 
 class InferenceMetrics(Part):
-    """Counters of scoring."""
+    """Counters of scoring.
+
+    Units: average_inference_time in millisecond.
+    """
 
     total_inferences: Long | None = None  # Answers given since the start.
-    average_inference_time: Real | None = None  # Mean time of one answer. Unit: millisecond.
+    average_inference_time: Real | None = None  # Mean time of one answer. Unit: millisecond (TimeSpan).
     models_active: Whole | None = None  # Models in service.
     last_inference_timestamp: Instant | None = None  # Time of the last answer.
 
@@ -416,8 +459,7 @@ class InferenceMetrics(Part):
 class MLEngine(InterfaceModel):
     """The 16 models of a measurement point: what is installed, and the last full output of each model."""
 
-    MODEL: ClassVar[str] = "dtmi:remhart:smartgrid:MLEngine;2"
-    COMPONENTS: ClassVar[tuple[str, ...]] = ()
+    MODEL = "dtmi:remhart:smartgrid:MLEngine;2"
 
     engine_version: Text | None = None  # Version of the software that scores.
     model_registry: ModelRegistry | None = None  # How many models are installed.

@@ -1,6 +1,6 @@
 """User: a person who works with the grid's digital twin, and the role that person has.
 
-Generated from dtmi:remhart:smartgrid:User;2 by scripts/codegen; do not edit.
+Generated from dtmi:remhart:smartgrid:User;2 by `remhart-adt dtdl codegen`; do not edit.
 """
 
 from __future__ import annotations
@@ -8,13 +8,22 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import ClassVar
 
-from remhart_adt.ontology.base import Boolean, Instant, InterfaceModel, Part, RelationshipModel, Text
+from remhart_adt.ontology.base import (
+    Boolean,
+    Instant,
+    InterfaceModel,
+    Part,
+    RelationshipClasses,
+    RelationshipModel,
+    Text,
+)
 
 __all__ = [
     "Activity",
     "Manages",
     "Role",
     "User",
+    "UserTelemetry",
 ]
 
 
@@ -27,13 +36,6 @@ class Role(StrEnum):
     VIEWER = "viewer"  # Read.
 
 
-class Manages(RelationshipModel):
-    """A measurement point this person is responsible for."""
-
-    NAME: ClassVar[str] = "manages"
-    TARGET: ClassVar[str] = "dtmi:remhart:smartgrid:GridMeasurementPoint;2"
-
-
 class Activity(Part):
     """One action of one person."""
 
@@ -42,11 +44,24 @@ class Activity(Part):
     resource: Text | None = None  # What it was done to.
 
 
+class Manages(RelationshipModel):
+    """A measurement point this person is responsible for."""
+
+    NAME = "manages"
+    TARGET = "dtmi:remhart:smartgrid:GridMeasurementPoint;2"
+
+
+class UserTelemetry(Part):
+    """One telemetry message of User."""
+
+    activity: Activity | None = None  # Something the person did.
+
+
 class User(InterfaceModel):
     """A person who works with the grid's digital twin, and the role that person has."""
 
-    MODEL: ClassVar[str] = "dtmi:remhart:smartgrid:User;2"
-    COMPONENTS: ClassVar[tuple[str, ...]] = ()
+    MODEL = "dtmi:remhart:smartgrid:User;2"
+    RELATIONSHIPS: ClassVar[RelationshipClasses] = (Manages,)
 
     username: Text | None = None  # Name to sign in with.
     email: Text | None = None  # Electronic mail address.
