@@ -1,4 +1,7 @@
-"""Benchmarks: `e2e` (the whole path under load), `help` (start of the CLI). Prints JSON; ratios only from one run."""
+"""Benchmarks: `e2e` (the whole path under load), `dtdl` (the parser), `help` (start of the CLI).
+
+Prints JSON; ratios only from one run.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from bench_dtdl import run_dtdl
 from bench_e2e import Load, run_e2e
 
 
@@ -67,10 +71,16 @@ def main() -> None:
     one.add_argument("--folder", type=Path, default=Path(".remhart/bench"))
     other = verbs.add_parser("help", help="start of the CLI")
     other.add_argument("--runs", type=int, default=20)
+    data = os.environ.get("REMHART_TEST_DATA")
+    third = verbs.add_parser("dtdl", help="the DTDL parser beside the official one, under growth, its memory")
+    third.add_argument("--data", type=Path, default=data, required=data is None, help="default: $REMHART_TEST_DATA")
+    third.add_argument("--repetitions", type=int, default=7)
     asked = parser.parse_args()
     if asked.verb == "e2e":
         load = Load(asked.points, asked.hertz, asked.per_event, asked.seconds, asked.warm_up, asked.history)
         result = asyncio.run(run_e2e(load, asked.folder))
+    elif asked.verb == "dtdl":
+        result = run_dtdl(asked.data, asked.repetitions)
     else:
         result = bench_help(asked.runs)
     print(json.dumps({"bench": asked.verb, "machine": machine(), **result}, indent=2))
