@@ -306,13 +306,18 @@ def test_writing_tells_what_changed_and_removes_only_what_was_generated(tmp_path
     assert write(first, folder) == []
 
     (folder / "mine.py").write_text('"""Not generated."""\n')
-    (folder / "a.py").write_text("broken")
+    (folder / "a.py").write_bytes(b"broken \xff")
     second = parse(interface())
     assert [path.name for path in write(second, folder, check=True)] == ["__init__.py", "a.py", "b.py"]
     assert (folder / "b.py").exists()
     assert [path.name for path in write(second, folder)] == ["__init__.py", "a.py", "b.py"]
     assert sorted(path.name for path in folder.iterdir()) == ["__init__.py", "a.py", "mine.py"]
     assert write(second, folder, check=True) == []
+
+
+def test_generating_needs_no_pydantic():
+    code = "import sys, remhart_adt.dtdl.codegen; print('pydantic' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
 
 
 def test_the_text_does_not_depend_on_the_order_of_the_sources():

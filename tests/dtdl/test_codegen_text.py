@@ -63,6 +63,8 @@ NASTY = [
     " ",
     "\t",
     "a\\\nb",
+    "long " * 20 + "# noqa" + "x" * 30,
+    "long " * 22 + "type: int " * 5,
     "🙂" * 60,
 ]
 ORDER = re.compile(r"#\s*(type:|noqa|fmt:|ruff:|mypy:|isort:|pragma:)", re.IGNORECASE)
@@ -139,6 +141,7 @@ def test_nasty_texts_survive_the_import(tmp_path):
             assert package.A.from_twin(document).to_twin() == document
 
 
+@pytest.mark.slow
 def test_lines_that_are_too_long_are_broken_as_the_formatter_breaks_them(tmp_path):
     """Names and values of every length around the points at which a line has to be broken, and beyond."""
     sizes = [*range(20, 130), 300, 512]
@@ -167,8 +170,8 @@ def test_lines_that_are_too_long_are_broken_as_the_formatter_breaks_them(tmp_pat
     short = [interface(f"{'E' * n}", extends=[f"dtmi:test:{p};1" for p in parents[: n % 9]]) for n in range(30, 110)]
     models = parse(document, *short, *(interface(name) for name in (*parents, "B")))
     with imported(models, tmp_path) as package:
-        cls = next(cls for cls in package.INTERFACES if cls.MODEL == f"dtmi:test:{'x' * 112};1")
-        values = {"p" * n: f"{n}" for n in sizes} | {"P" * 21: "y" * 0 + "x " * 10, "P" * 20: {"k": [{}]}}
+        cls = next(cls for cls in package.INTERFACES if len(cls.COMPONENTS))
+        values = {"p" * n: f"{n}" for n in sizes} | {"P" * 21: "x " * 10, "P" * 20: {"k": [{}]}}
         twin = cls.from_twin({**values, "$metadata": {"$model": cls.MODEL}})
         assert {name: value for name, value in twin.to_twin().items() if name in values} == values
         assert len(cls.COMPONENTS) == 2 * len(sizes)
@@ -176,11 +179,23 @@ def test_lines_that_are_too_long_are_broken_as_the_formatter_breaks_them(tmp_pat
     assert reformatted(tmp_path) == ""
 
 
+def test_a_formatter_is_only_told_to_keep_a_line_that_has_no_place_to_break():
+    name = "AVeryLongName" * 2 + "Name"
+    values = {"@type": "Enum", "valueSchema": "string", "enumValues": [{"name": "v" * 40, "enumValue": "x" * 80}]}
+    source = generate(parse(interface(contents=[prop(name, values), prop("p" * 112, "string")])))["a.py"]
+    assert f' | None = dtdl_name(\n        "{name}"\n    )\n' in source
+    assert f'{"V" * 40} = (\n        "{"x" * 80}"\n    )\n' in source
+    assert [line for line in source.splitlines() if "fmt: skip" in line] == [
+        f"    {'p' * 112}: Text | None = None  # fmt: skip"
+    ]
+
+
 PIECES = st.sampled_from(
     [*"\"'\\#\n\r\t {}:%", '"""', "'''", "# noqa", "type:", "\\N{", "\u202e", "\x00", "x" * 40, "大"]
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(

@@ -12,8 +12,8 @@ import pytest
 from documents import QUANTITIES, V2, V3, interface, prop, text
 
 from remhart_adt.dtdl import parse, validate
-from remhart_adt.dtdl.convert import convert
-from remhart_adt.dtdl.diff import diff
+from remhart_adt.dtdl.evolution.compare import diff
+from remhart_adt.dtdl.evolution.upgrade import convert
 from remhart_adt.errors import DtdlError
 
 IOT_CENTRAL = "dtmi:iotcentral:context;2"

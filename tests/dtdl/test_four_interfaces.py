@@ -8,7 +8,7 @@ import pytest
 
 from remhart_adt import ids
 from remhart_adt.dtdl import ModelSet, Schema, parse
-from remhart_adt.dtdl.quantities import quantities
+from remhart_adt.dtdl.tables.quantities import quantities
 from remhart_adt.limits import ADT_MODEL_BYTES
 from remhart_adt.resources import dtdl_dir
 

@@ -8,8 +8,8 @@ import pytest
 from documents import interface, objects, prop, text
 
 from remhart_adt.dtdl import validate
-from remhart_adt.dtdl.elements import MAX_PROBLEMS
-from remhart_adt.dtdl.reader import locate, pointer, read_json
+from remhart_adt.dtdl.reading.elements import MAX_PROBLEMS
+from remhart_adt.dtdl.reading.reader import locate, pointer, read_json
 
 
 @pytest.mark.parametrize(

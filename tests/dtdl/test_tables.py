@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from remhart_adt.dtdl.extensions import Extension, find_extension, known_versions, language
-from remhart_adt.dtdl.metamodel import ABSTRACT, PRIMITIVES
-from remhart_adt.dtdl.standard import find_standard
-from remhart_adt.dtdl.supplements import Extra, Supplement
+from remhart_adt.dtdl.tables.extensions import Extension, find_extension, known_versions, language
+from remhart_adt.dtdl.tables.metamodel import ABSTRACT, PRIMITIVES
+from remhart_adt.dtdl.tables.standard import find_standard
+from remhart_adt.dtdl.tables.supplements import Extra, Supplement
 
 pytestmark = pytest.mark.shared
 

@@ -17,7 +17,7 @@ from remhart_adt.errors import ConfigError
 
 if TYPE_CHECKING:
     from remhart_adt.dtdl import ModelSet, Options, Report
-    from remhart_adt.dtdl.convert import Converted
+    from remhart_adt.dtdl.evolution.upgrade import Converted
 
 __all__ = ["app"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from remhart_adt.dtdl.elements import Element, Index, Link, Reference
-from remhart_adt.dtdl.quantities import quantities
-from remhart_adt.dtdl.standard import GEOSPATIAL, Standard
-from remhart_adt.dtdl.structure import lineage
+from remhart_adt.dtdl.checking.structure import lineage
+from remhart_adt.dtdl.reading.elements import Element, Index, Link, Reference
+from remhart_adt.dtdl.tables.quantities import quantities
+from remhart_adt.dtdl.tables.standard import GEOSPATIAL, Standard
 from remhart_adt.dtdl.types import Content, ContentKind, EnumValue, Field, Interface, Schema
 
 __all__ = ["build_interfaces"]

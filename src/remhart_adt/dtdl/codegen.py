@@ -63,7 +63,7 @@ def write(
     A file that was generated before and has no interface any more is removed; files of others are left alone.
     """
     texts = {folder / name: text for name, text in generate(models, interfaces, package=package, base=base).items()}
-    stale = [path for path, text in texts.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
+    stale = [path for path, text in texts.items() if not path.is_file() or _text(path) != text]
     left = [path for path in sorted(folder.glob("*.py")) if path not in texts and _is_generated(path)]
     if not check:
         folder.mkdir(parents=True, exist_ok=True)
@@ -75,5 +75,9 @@ def write(
 
 
 def _is_generated(path: Path) -> bool:
-    head = path.read_text(encoding="utf-8", errors="replace").partition("from __future__")[0]
+    head = _text(path).partition("from __future__")[0]
     return " ".join(head.split()).rstrip('"').rstrip().endswith(_MARK)
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")

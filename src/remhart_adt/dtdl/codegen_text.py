@@ -71,11 +71,12 @@ def _wrapped(text: str, width: int, written: Callable[[str], str] = str) -> list
 
 def comment(text: str) -> list[str]:
     """The text as comment lines inside a class, none for no text."""
-    return [f"# {line}" for line in _wrapped(_note(text), WIDTH - 6)]
+    return [f"# {line}" for line in _wrapped(_clean(text), WIDTH - 6, _no_order)]
 
 
-def _note(text: str) -> str:
-    note = _ORDER_WITHIN.sub("＃", _clean(text))
+def _no_order(line: str) -> str:
+    """A line of a comment that no tool takes for an order."""
+    note = _ORDER_WITHIN.sub("＃", line)
     return "- " + note if _ORDER_FIRST.match(note) else note
 
 
@@ -91,7 +92,7 @@ def declared(head: str, value: str, argument: str, text: str) -> list[str]:
 
 
 def _with_comment(statement: str, text: str) -> list[str]:
-    note = _note(text)
+    note = _no_order(_clean(text))
     if note and _fits(f"{statement}  # {note}", 4):
         return [f"{statement}  # {note}"]
     return [*comment(text), statement]
@@ -154,10 +155,7 @@ def explode(head: str, items: Sequence[str], tail: str, indent: int = 0) -> list
 def class_line(name: str, bases: Sequence[str]) -> list[str]:
     """The first line of a class, or its first lines."""
     one = f"class {name}({', '.join(bases)}):"
-    if _fits(one):
-        return [one]
-    inner = ", ".join(bases)
-    return [f"class {name}(", *([f"    {inner}"] if _fits(inner, 4) else [f"    {base}," for base in bases]), "):"]
+    return [one] if _fits(one) else [f"class {name}(", *(f"    {base}," for base in bases), "):"]
 
 
 def imported(module: str, names: Iterable[str]) -> list[str]:

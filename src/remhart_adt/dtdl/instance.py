@@ -36,7 +36,6 @@ _RELATIONSHIP_KEYS: Final = frozenset({"$relationshipId", "$sourceId", "$targetI
 # fast: `false` and its comma against one byte, a control character, escaped, against one byte; all others take less.
 _BINARY_FORM: Final = 2
 _BINARY_BYTES: Final = ADT_TWIN_BYTES // 6
-_ABSENT: Final = object()
 
 
 def check_twin(models: ModelSet, twin: Mapping[str, Any], *, measure: bool = True) -> list[InstanceProblem]:
@@ -104,7 +103,7 @@ def check_patch(
         return [problems.unknown_model(model_id, "/$metadata/$model")]
     operations = _operations(patch)
     if operations is None:
-        return [problems.no_patch()]
+        return [problems.no_patch(compiled.id)]
     found: list[InstanceProblem] = []
     old, target = compiled, new_model(operations)
     if target is not None and target != model_id:
@@ -118,7 +117,7 @@ def check_patch(
     for number, operation in enumerate(operations):
         op, path = _op_and_path(operation)
         if path is None:
-            found.append(problems.bad_operation(number, *_said(operation)))
+            found.append(problems.bad_operation(number, *_said(operation), compiled.id))
             continue
         resolved = resolve(models, compiled, path)
         if op == "remove" and resolved.problem is not None and old is not compiled:
@@ -151,7 +150,7 @@ def check_relationship(
     if compiled is None:
         return [problems.unknown_model(source_model, "")]
     if not _is_object(relationship):
-        return [problems.no_object("The relationship")]
+        return [problems.no_object("The relationship", element=compiled.id)]
     name = relationship.get("$relationshipName")
     if not isinstance(name, str) or not name:
         what, remedy = "The relationship has no name.", "Set $relationshipName."
@@ -196,13 +195,13 @@ def check_relationship_patch(
         return [problems.unknown_relationship(name, compiled.relationships, compiled.id)]
     operations = _operations(patch)
     if operations is None:
-        return [problems.no_patch()]
+        return [problems.no_patch(compiled.id)]
     found: list[InstanceProblem] = []
     replaced: list[tuple[int, Resolved]] = []
     for number, operation in enumerate(operations):
         op, path = _op_and_path(operation)
         if path is None:
-            found.append(problems.bad_operation(number, *_said(operation)))
+            found.append(problems.bad_operation(number, *_said(operation), compiled.id))
             continue
         resolved = resolve_relationship(compiled, known, path)
         if resolved.problem is not None:
@@ -228,7 +227,7 @@ def check_telemetry(
             return [problems.unknown_component(component, compiled.components, compiled.id)]
         compiled = compiled_for(models, compiled.components[component]) or compiled
     if not isinstance(payload, Mapping):
-        return [problems.no_object("The telemetry", owner=owner)]
+        return [problems.no_object("The telemetry", owner=owner, element=compiled.id)]
     found: list[InstanceProblem] = []
     for name, value in payload.items():
         check = compiled.telemetry.get(name)
@@ -332,14 +331,14 @@ def _may_fail(
 ) -> list[InstanceProblem]:
     """A warning for every `replace` whose path has no value that the patch, or the twin as it is, would show."""
     found: list[InstanceProblem] = []
-    # path -> the number of the last operation on it, and the value it left there
+    # path -> the number of the last operation on it, and the value it left there (None: it has none any more)
     before: dict[str, tuple[int, Any]] = {}
     done = 0
     for number, resolved in replaced:
         for earlier in range(done, number):
             op, path = _op_and_path(patch[earlier])
             if path is not None:
-                before[path] = (earlier, _ABSENT if op == "remove" else patch[earlier]["value"])
+                before[path] = (earlier, None if op == "remove" else patch[earlier]["value"])
         done = number
         path = patch[number]["path"]
         if not _has_value(path, before, current):
@@ -358,4 +357,4 @@ def _has_value(path: str, before: Mapping[str, tuple[int, Any]], current: Mappin
         if not isinstance(holder, Mapping) or part not in holder:
             return False
         holder = holder[part]
-    return holder is not _ABSENT and holder is not None
+    return holder is not None

@@ -96,11 +96,10 @@ def fault(found: Fault, path: str, name: str, owner: str, element: str) -> Insta
     return problem(found.kind, where, message, remedy, name=name, owner=owner, expected=found.expected, element=element)
 
 
-def no_object(what: str, path: str = "", *, owner: str = TWIN) -> InstanceProblem:
-    """Something is no JSON object though it has to be one."""
-    return problem(
-        "wrong_type", path, f"{what} is not an object.", "Send a JSON object.", owner=owner, expected="object"
-    )
+def no_object(what: str, *, owner: str = TWIN, element: str = "") -> InstanceProblem:
+    """Something as a whole is no JSON object though it has to be one."""
+    message, remedy = f"{what} is not an object.", "Send a JSON object."
+    return problem("wrong_type", "", message, remedy, owner=owner, expected="object", element=element)
 
 
 def missing_model() -> InstanceProblem:
@@ -170,17 +169,19 @@ def unknown_telemetry(name: Any, known: Iterable[str], owner: str, element: str)
     )
 
 
-def no_patch() -> InstanceProblem:
+def no_patch(element: str) -> InstanceProblem:
     """A patch that is no list."""
     message = "The patch is not a list of operations."
-    return problem("wrong_type", "", message, "Send a JSON array of operations.", expected="array")
+    remedy = "Send a JSON array of operations."
+    return problem("wrong_type", "", message, remedy, expected="array", element=element)
 
 
-def bad_operation(number: int, op: Any, path: Any) -> InstanceProblem:
+def bad_operation(number: int, op: Any, path: Any, element: str) -> InstanceProblem:
     """An operation that the service cannot read."""
     message = f"Operation {number} ({_value(op)} at {_value(path)}) is no usable JSON Patch operation."
     remedy = "Use add or replace with a path and a value, or remove with a path."
-    return problem("bad_operation", f"/{number}", message, remedy, name=op if isinstance(op, str) else "")
+    name = op if isinstance(op, str) else ""
+    return problem("bad_operation", f"/{number}", message, remedy, name=name, element=element)
 
 
 def bad_path(path: str, owner: str, element: str) -> InstanceProblem:

@@ -6,18 +6,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from remhart_adt.dtdl.build import build_interfaces
-from remhart_adt.dtdl.constraints import check_constraints
-from remhart_adt.dtdl.elements import Index, Text
+from remhart_adt.dtdl.checking.constraints import check_constraints
+from remhart_adt.dtdl.checking.profile import PROFILES
+from remhart_adt.dtdl.checking.resolve import Use, check_references, look_up
+from remhart_adt.dtdl.checking.structure import check_structure
 from remhart_adt.dtdl.model import ModelSet
 from remhart_adt.dtdl.options import DEFAULT, Options
-from remhart_adt.dtdl.profile import PROFILES
-from remhart_adt.dtdl.reader import Path
+from remhart_adt.dtdl.reading.elements import Index, Text
+from remhart_adt.dtdl.reading.reader import Path
+from remhart_adt.dtdl.reading.sources import Source, read_sources
+from remhart_adt.dtdl.reading.walk import walk
 from remhart_adt.dtdl.repository import Resolver, ResolverSource, resolver_of
-from remhart_adt.dtdl.resolve import Use, check_references, look_up
-from remhart_adt.dtdl.sources import Source, read_sources
-from remhart_adt.dtdl.structure import check_structure
 from remhart_adt.dtdl.types import Problem, Report, Unresolved
-from remhart_adt.dtdl.walk import walk
 from remhart_adt.errors import DtdlError
 
 __all__ = ["Resolver", "parse", "validate"]

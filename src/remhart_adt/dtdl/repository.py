@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from remhart_adt.dtdl.literals import flat
 from remhart_adt.dtdl.options import DEFAULT, Options
-from remhart_adt.dtdl.reader import read_json
-from remhart_adt.dtdl.sources import Source
+from remhart_adt.dtdl.reading.literals import flat
+from remhart_adt.dtdl.reading.reader import read_json
+from remhart_adt.dtdl.reading.sources import Source
 from remhart_adt.errors import DtdlError
 from remhart_adt.ids import is_dtmi
 

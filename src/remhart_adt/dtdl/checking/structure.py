@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from remhart_adt.dtdl.elements import Element, Index, Link, Reference
-from remhart_adt.dtdl.metamodel import COMPLEX
-from remhart_adt.dtdl.resolve import link_kind
+from remhart_adt.dtdl.checking.resolve import link_kind
+from remhart_adt.dtdl.reading.elements import Element, Index, Link, Reference
+from remhart_adt.dtdl.tables.metamodel import COMPLEX
 
 __all__ = ["check_structure", "lineage", "longest_chains"]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
-from remhart_adt.dtdl.elements import Element, Text
-from remhart_adt.dtdl.extensions import known_versions
-from remhart_adt.dtdl.lexicon import lexicon
-from remhart_adt.dtdl.literals import flat
-from remhart_adt.dtdl.metamodel import CONTEXT, Prop
-from remhart_adt.dtdl.reader import Path, pointer
-from remhart_adt.dtdl.standard import Standard, find_standard
+from remhart_adt.dtdl.reading.elements import Element, Text
+from remhart_adt.dtdl.reading.literals import flat
+from remhart_adt.dtdl.reading.reader import Path, pointer
+from remhart_adt.dtdl.tables.extensions import known_versions
+from remhart_adt.dtdl.tables.lexicon import lexicon
+from remhart_adt.dtdl.tables.metamodel import CONTEXT, Prop
+from remhart_adt.dtdl.tables.standard import Standard, find_standard
 from remhart_adt.dtdl.types import OWN, Problem
 
 __all__ = ["Found", "Rewriter", "to_problems"]

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from remhart_adt.dtdl.elements import Text
 from remhart_adt.dtdl.messages import full_id, render
 from remhart_adt.dtdl.options import Options
-from remhart_adt.dtdl.reader import JsonTextError, read_json
+from remhart_adt.dtdl.reading.elements import Text
+from remhart_adt.dtdl.reading.reader import JsonTextError, read_json
 from remhart_adt.dtdl.types import Place, Problem, Severity
 from remhart_adt.errors import DtdlError
 

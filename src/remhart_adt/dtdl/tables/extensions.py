@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any, Final
 
-from remhart_adt.dtdl.metamodel import ABSTRACT, COMPLEX, classes, language_words
-from remhart_adt.dtdl.quantities import BINARY_PREFIXES, decimal_prefixes, quantities
-from remhart_adt.dtdl.standard import standard_words
-from remhart_adt.dtdl.supplements import Extension, Extra, Rule, Sibling, Supplement
+from remhart_adt.dtdl.tables.metamodel import ABSTRACT, COMPLEX, classes, language_words
+from remhart_adt.dtdl.tables.quantities import BINARY_PREFIXES, decimal_prefixes, quantities
+from remhart_adt.dtdl.tables.standard import standard_words
+from remhart_adt.dtdl.tables.supplements import Extension, Extra, Rule, Sibling, Supplement
 
 __all__ = ["IMPLIES_DTDL_2", "find_extension", "find_supplement", "known_versions", "language"]
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from remhart_adt.dtdl.metamodel import PRIMITIVES
-from remhart_adt.dtdl.quantities import BINARY_PREFIXES, decimal_prefixes, quantities
+from remhart_adt.dtdl.tables.metamodel import PRIMITIVES
+from remhart_adt.dtdl.tables.quantities import BINARY_PREFIXES, decimal_prefixes, quantities
 
 __all__ = ["GEOSPATIAL", "Standard", "find_standard", "standard_words"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from remhart_adt.dtdl.elements import Element, Text
-from remhart_adt.dtdl.lexicon import Lexicon
-from remhart_adt.dtdl.metamodel import Prop
-from remhart_adt.dtdl.reader import Path
-from remhart_adt.dtdl.supplements import Supplement
+from remhart_adt.dtdl.reading.elements import Element, Text
+from remhart_adt.dtdl.reading.reader import Path
+from remhart_adt.dtdl.tables.lexicon import Lexicon
+from remhart_adt.dtdl.tables.metamodel import Prop
+from remhart_adt.dtdl.tables.supplements import Supplement
 
 __all__ = ["read_types"]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
-from remhart_adt.dtdl.extensions import find_extension, find_supplement, language
-from remhart_adt.dtdl.metamodel import (
+from remhart_adt.dtdl.tables.extensions import find_extension, find_supplement, language
+from remhart_adt.dtdl.tables.metamodel import (
     LIMITS,
     SCHEMAS,
     VERSIONS,
@@ -17,7 +17,7 @@ from remhart_adt.dtdl.metamodel import (
     classes,
     valid_dtmi,
 )
-from remhart_adt.dtdl.supplements import Extra, Supplement
+from remhart_adt.dtdl.tables.supplements import Extra, Supplement
 
 __all__ = ["ClassPlan", "Lexicon", "Meaning", "extra_of", "lexicon"]
 

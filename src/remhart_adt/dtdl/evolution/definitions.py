@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from remhart_adt.dtdl.diff_elements import below
-from remhart_adt.dtdl.literals import flat
+from remhart_adt.dtdl.evolution.grades import below
+from remhart_adt.dtdl.reading.literals import flat
 
 __all__ = ["leaves"]
 

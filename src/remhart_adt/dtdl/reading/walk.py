@@ -10,16 +10,16 @@ import json
 from functools import partial
 from typing import Any, Final
 
-from remhart_adt.dtdl.context import ContextError, read_context
-from remhart_adt.dtdl.cotypes import read_types
-from remhart_adt.dtdl.elements import Element, Index, Link, Reference, Spot, Stop, Text
-from remhart_adt.dtdl.extras import missing_extra, read_extra
-from remhart_adt.dtdl.lexicon import Lexicon
-from remhart_adt.dtdl.literals import flat, scalar
-from remhart_adt.dtdl.metamodel import PRIMITIVES, Prop, valid_dtmi
 from remhart_adt.dtdl.options import Options
-from remhart_adt.dtdl.reader import JsonObject, Path, broken_keywords, top_level_bytes
-from remhart_adt.dtdl.values import read_literal
+from remhart_adt.dtdl.reading.context import ContextError, read_context
+from remhart_adt.dtdl.reading.cotypes import read_types
+from remhart_adt.dtdl.reading.elements import Element, Index, Link, Reference, Spot, Stop, Text
+from remhart_adt.dtdl.reading.extras import missing_extra, read_extra
+from remhart_adt.dtdl.reading.literals import flat, scalar
+from remhart_adt.dtdl.reading.reader import JsonObject, Path, broken_keywords, top_level_bytes
+from remhart_adt.dtdl.reading.values import read_literal
+from remhart_adt.dtdl.tables.lexicon import Lexicon
+from remhart_adt.dtdl.tables.metamodel import PRIMITIVES, Prop, valid_dtmi
 
 __all__ = ["walk"]
 

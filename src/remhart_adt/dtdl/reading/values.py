@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from remhart_adt.dtdl.elements import Element
-from remhart_adt.dtdl.literals import BAD, flat, lang_string, scalar, utf16_length
-from remhart_adt.dtdl.metamodel import NAME_PATTERN, Prop
-from remhart_adt.dtdl.reader import Path
+from remhart_adt.dtdl.reading.elements import Element
+from remhart_adt.dtdl.reading.literals import BAD, flat, lang_string, scalar, utf16_length
+from remhart_adt.dtdl.reading.reader import Path
+from remhart_adt.dtdl.tables.metamodel import NAME_PATTERN, Prop
 
 __all__ = ["read_literal"]
 

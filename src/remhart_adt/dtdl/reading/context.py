@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from remhart_adt.dtdl.extensions import IMPLIES_DTDL_2, find_extension, known_versions
-from remhart_adt.dtdl.lexicon import Lexicon, lexicon
-from remhart_adt.dtdl.metamodel import CONTEXT, VERSIONS, valid_dtmi
 from remhart_adt.dtdl.options import Options
+from remhart_adt.dtdl.tables.extensions import IMPLIES_DTDL_2, find_extension, known_versions
+from remhart_adt.dtdl.tables.lexicon import Lexicon, lexicon
+from remhart_adt.dtdl.tables.metamodel import CONTEXT, VERSIONS, valid_dtmi
 
 __all__ = ["ContextError", "read_context"]
 

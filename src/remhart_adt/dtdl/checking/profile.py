@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from typing import Final
 
-from remhart_adt.dtdl.elements import Element, Index
+from remhart_adt.dtdl.reading.elements import Element, Index
 from remhart_adt.limits import ADT_MODEL_BYTES, ADT_MODELS_PER_INSTANCE
 
 __all__ = ["PROFILES", "QUERY_WORDS"]

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
-from remhart_adt.dtdl.lexicon import Lexicon
 from remhart_adt.dtdl.messages import full_id, render, service_code
-from remhart_adt.dtdl.metamodel import Prop
-from remhart_adt.dtdl.reader import Path, locate, pointer
-from remhart_adt.dtdl.standard import Standard
-from remhart_adt.dtdl.supplements import Extra, Supplement
+from remhart_adt.dtdl.reading.reader import Path, locate, pointer
+from remhart_adt.dtdl.tables.lexicon import Lexicon
+from remhart_adt.dtdl.tables.metamodel import Prop
+from remhart_adt.dtdl.tables.standard import Standard
+from remhart_adt.dtdl.tables.supplements import Extra, Supplement
 from remhart_adt.dtdl.types import Place, Problem, Severity
 
 __all__ = ["MAX_PROBLEMS", "Element", "Index", "Link", "Reference", "Spot", "Stop", "Text", "article"]

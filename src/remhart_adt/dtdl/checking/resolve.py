@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from remhart_adt.dtdl.elements import Element, Index, Link, Reference, Spot
-from remhart_adt.dtdl.metamodel import Prop
-from remhart_adt.dtdl.standard import find_standard
-from remhart_adt.dtdl.supplements import Extra
+from remhart_adt.dtdl.reading.elements import Element, Index, Link, Reference, Spot
+from remhart_adt.dtdl.tables.metamodel import Prop
+from remhart_adt.dtdl.tables.standard import find_standard
+from remhart_adt.dtdl.tables.supplements import Extra
 
 __all__ = ["Use", "check_references", "link_kind", "look_up"]
 

@@ -6,12 +6,12 @@ import re
 from functools import cache
 from typing import Any
 
-from remhart_adt.dtdl.elements import Element, Index, Link, Reference, Stop
-from remhart_adt.dtdl.extensions import find_supplement
-from remhart_adt.dtdl.lexicon import extra_of
-from remhart_adt.dtdl.literals import BAD, flat, scalar, utf16_length
-from remhart_adt.dtdl.reader import Path
-from remhart_adt.dtdl.supplements import Extra
+from remhart_adt.dtdl.reading.elements import Element, Index, Link, Reference, Stop
+from remhart_adt.dtdl.reading.literals import BAD, flat, scalar, utf16_length
+from remhart_adt.dtdl.reading.reader import Path
+from remhart_adt.dtdl.tables.extensions import find_supplement
+from remhart_adt.dtdl.tables.lexicon import extra_of
+from remhart_adt.dtdl.tables.supplements import Extra
 
 __all__ = ["missing_extra", "read_extra"]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 from remhart_adt.dtdl.checkers import compile_schema
-from remhart_adt.dtdl.elements import Element, Index, Link, Reference
-from remhart_adt.dtdl.extensions import find_supplement
-from remhart_adt.dtdl.lexicon import extra_of
-from remhart_adt.dtdl.metamodel import NUMERIC, PRIMITIVES
-from remhart_adt.dtdl.structure import lineage
-from remhart_adt.dtdl.supplements import Extra, Rule, Sibling, Supplement
+from remhart_adt.dtdl.checking.structure import lineage
+from remhart_adt.dtdl.reading.elements import Element, Index, Link, Reference
+from remhart_adt.dtdl.tables.extensions import find_supplement
+from remhart_adt.dtdl.tables.lexicon import extra_of
+from remhart_adt.dtdl.tables.metamodel import NUMERIC, PRIMITIVES
+from remhart_adt.dtdl.tables.supplements import Extra, Rule, Sibling, Supplement
 from remhart_adt.dtdl.types import Schema
 
 __all__ = ["check_constraints"]

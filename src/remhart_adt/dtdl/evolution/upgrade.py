@@ -19,16 +19,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from remhart_adt.dtdl.convert_elements import Found, Rewriter, to_problems
-from remhart_adt.dtdl.elements import Element, Index, Text
-from remhart_adt.dtdl.literals import flat
-from remhart_adt.dtdl.metamodel import CONTEXT, LIMITS, valid_dtmi
+from remhart_adt.dtdl.checking.resolve import look_up
+from remhart_adt.dtdl.evolution.rewrite import Found, Rewriter, to_problems
 from remhart_adt.dtdl.options import DEFAULT
 from remhart_adt.dtdl.parse import validate
-from remhart_adt.dtdl.resolve import look_up
-from remhart_adt.dtdl.sources import Source, read_sources
+from remhart_adt.dtdl.reading.elements import Element, Index, Text
+from remhart_adt.dtdl.reading.literals import flat
+from remhart_adt.dtdl.reading.sources import Source, read_sources
+from remhart_adt.dtdl.reading.walk import walk
+from remhart_adt.dtdl.tables.metamodel import CONTEXT, LIMITS, valid_dtmi
 from remhart_adt.dtdl.types import Place, Problem
-from remhart_adt.dtdl.walk import walk
 from remhart_adt.errors import DtdlError
 
 __all__ = ["Conversion", "Converted", "Note", "convert"]

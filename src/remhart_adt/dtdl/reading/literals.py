@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from remhart_adt.dtdl.reader import Path, repeated_keys
+from remhart_adt.dtdl.reading.reader import Path, repeated_keys
 
 __all__ = ["BAD", "Say", "flat", "lang_string", "scalar", "utf16_length"]
 

@@ -36,8 +36,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from remhart_adt.dtdl.diff_definition import leaves
-from remhart_adt.dtdl.diff_elements import (
+from remhart_adt.dtdl.evolution.definitions import leaves
+from remhart_adt.dtdl.evolution.grades import (
     Finding,
     Verdict,
     base_of,
@@ -50,7 +50,7 @@ from remhart_adt.dtdl.diff_elements import (
 )
 from remhart_adt.dtdl.model import ModelSet
 from remhart_adt.dtdl.parse import parse
-from remhart_adt.dtdl.sources import Source
+from remhart_adt.dtdl.reading.sources import Source
 from remhart_adt.dtdl.types import Content, Interface
 
 __all__ = ["VERDICTS", "Change", "Diff", "Verdict", "diff"]

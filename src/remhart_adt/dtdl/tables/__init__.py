@@ -1,0 +1,1 @@
+"""The language as tables that a person can read: classes, limits, words, types, quantities, units, elements."""
