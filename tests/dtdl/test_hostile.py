@@ -104,3 +104,22 @@ def test_every_place_in_a_document_can_be_found():
     for path, (line, column) in locate(source, scalars).items():
         if path in scalars:
             assert lines[line - 1][column - 1 :].startswith(json.dumps(scalars[path]))
+
+
+@pytest.mark.parametrize(("outer", "inner"), [(2, 3), (2, 4), (3, 2), (4, 2)])
+@pytest.mark.parametrize("key", ["request", "response"])
+def test_a_payload_under_another_version_has_no_class_to_be_inferred(outer, inner, key):
+    payload = {"@context": [f"dtmi:dtdl:context;{inner}"], "name": "n", "schema": "double"}
+    command = {"@type": "Command", "name": "k", key: payload}
+    report = validate(interface(context=f"dtmi:dtdl:context;{outer}", contents=[command]))
+    assert {p.rule for p in report.errors} == {"disallowedVersionDefinition", "badType"}
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_name_that_is_a_number_of_any_size_is_no_name(sign):
+    assert "badType" in {p.rule for p in validate(interface(contents=[{"name": sign * 10**400}])).errors}
+
+
+@pytest.mark.parametrize("dtmi", ["", " ", "x" * 10_000, 5])
+def test_decoded_json_with_a_useless_id_still_has_a_name(dtmi):
+    assert {p.file for p in validate({**interface(), "@id": dtmi}).problems} == {"source 1"}

@@ -29,7 +29,8 @@ def read_types(
             return meaning.name, (), False
         types: list[Any] = [stated]
     elif stated is None and "@type" not in raw:
-        if spec.infer:
+        # Under a context of its own an element may be in a version that has no such class.
+        if spec.infer in lexicon.plans:
             return spec.infer, (), False
         types = []
     else:

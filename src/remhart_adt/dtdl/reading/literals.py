@@ -6,6 +6,7 @@ property to the place. The order of the checks is the official parser's, so that
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any, Final
@@ -58,6 +59,14 @@ def _whole(value: Any) -> bool:
     if type(value) is int:
         return -_INT32 <= value < _INT32
     return type(value) is float and -_INT32 <= value < _INT32 and value == int(value)
+
+
+def _real(value: float) -> float:
+    """A JSON number as a double, however many digits it is written with."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def _fits(datatype: str, value: Any) -> bool:
@@ -147,7 +156,7 @@ def _any_literal(value: Any, path: Path, say: Say, *, strict: bool) -> Any:
         if isinstance(value, (str, bool)):
             return value
         if type(value) in (int, float):
-            return int(value) if _whole(value) else float(value)
+            return int(value) if _whole(value) else _real(value)
         say("literalNotValid", path)
         return BAD
     _members(value, path, say, strict=strict)

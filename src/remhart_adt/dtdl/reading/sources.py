@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from remhart_adt.dtdl.messages import full_id, render
 from remhart_adt.dtdl.options import Options
@@ -15,6 +15,9 @@ from remhart_adt.dtdl.types import Place, Problem, Severity
 from remhart_adt.errors import DtdlError
 
 __all__ = ["Source", "read_sources"]
+
+# Decoded JSON is called by its @id, unless that is no name.
+_LONGEST_NAME: Final = 2048
 
 Source = str | Path | Mapping[str, Any] | Sequence[Any]
 
@@ -44,7 +47,8 @@ def read_sources(
 
 def _name(source: Any, number: int) -> str:
     dtmi = source.get("@id") if isinstance(source, Mapping) else None
-    return dtmi if isinstance(dtmi, str) else f"source {number}"
+    named = isinstance(dtmi, str) and dtmi.startswith("dtmi:") and len(dtmi) <= _LONGEST_NAME
+    return str(dtmi) if named else f"source {number}"
 
 
 def _files(folder: Path) -> Iterator[Path]:
