@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from typing import Any
 
 import pytest
-from documents import interface, objects, prop, text
+from documents import V2, interface, objects, prop, text
 
-from remhart_adt.dtdl import validate
+from remhart_adt.dtdl import Options, Problem, Report, validate
 from remhart_adt.dtdl.reading.elements import MAX_PROBLEMS
 from remhart_adt.dtdl.reading.reader import locate, pointer, read_json
 
@@ -123,3 +126,236 @@ def test_a_name_that_is_a_number_of_any_size_is_no_name(sign):
 @pytest.mark.parametrize("dtmi", ["", " ", "x" * 10_000, 5])
 def test_decoded_json_with_a_useless_id_still_has_a_name(dtmi):
     assert {p.file for p in validate({**interface(), "@id": dtmi}).problems} == {"source 1"}
+
+
+# What follows is hostile by its size. The sizes are those of an attack; none of them may take more than seconds.
+
+LARGE = Options(max_bytes=100_000_000)
+COMMAND = {"@type": "Command", "name": "c"}
+
+
+def only(report: Report) -> Problem:
+    """The one problem of a report, which says where it is and what to do."""
+    (problem,) = report.problems
+    assert problem.message
+    assert problem.remedy
+    assert problem.line >= 1
+    assert problem.column >= 1
+    return problem
+
+
+def nested(depth: int, inner: Any = None, key: str | None = None) -> Any:
+    """Decoded JSON as deep as no reader would give it: arrays, or objects with one key."""
+    value = inner
+    for _ in range(depth):
+        value = [value] if key is None else {key: value}
+    return value
+
+
+@pytest.mark.parametrize("opening", ["[", '{"a":', '[{"contents":'])
+def test_nesting_is_refused_where_it_becomes_too_deep(opening):
+    deep = opening * 100_000
+    problem = only(validate(deep))
+
+    assert problem.rule == "nestedTooDeep"
+    assert "512" in problem.message
+    at = problem.column - 1
+    assert deep[at] in "{["
+    assert deep[:at].count("{") + deep[:at].count("[") == 512
+
+
+def test_the_deepest_nesting_allowed_is_read_and_one_more_level_is_not():
+    def levels(count: int) -> str:
+        return '{"a":' + "[" * (count - 1) + "]" * (count - 1) + "}"
+
+    assert "nestedTooDeep" not in {p.rule for p in validate(levels(512)).problems}
+    assert only(validate(levels(513))).rule == "nestedTooDeep"
+    assert only(validate(levels(7), options=Options(max_depth=6))).rule == "nestedTooDeep"
+    assert "nestedTooDeep" not in {p.rule for p in validate('{"a":"' + "[" * 100_000 + '"}').problems}
+
+
+DEEP = {
+    "arrays": lambda: nested(100_000),
+    "objects": lambda: nested(10_000, key="a"),
+    "schema": lambda: interface(contents=[prop(schema=nested(10_000, "double", "elementSchema"))]),
+    "displayName": lambda: interface(displayName=nested(10_000, key="en")),
+    "unknown": lambda: interface(unknown=nested(10_000)),
+    "@id": lambda: {**interface(), "@id": nested(10_000)},
+    "@type": lambda: {**interface(), "@type": nested(10_000, key="@type")},
+    "@context": lambda: {**interface(), "@context": nested(10_000)},
+    "@graph": lambda: {**interface(), "@graph": nested(10_000, key="@graph")},
+}
+
+
+@pytest.mark.parametrize("where", DEEP)
+def test_decoded_json_is_refused_just_as_text_when_it_is_too_deep(where):
+    report = validate(DEEP[where]())
+
+    assert {p.rule for p in report.errors} == {"nestedTooDeep"}
+    assert all(p.remedy and p.file for p in report.errors)
+
+
+@pytest.mark.parametrize("dtmi", ["", " ", "\n"])
+def test_decoded_json_whose_id_is_blank_still_has_a_name_in_problems(dtmi):
+    report = validate({**interface(), "@id": dtmi})
+
+    assert not report.valid
+    assert all(p.file.strip() for p in report.problems)
+
+
+def test_a_part_of_an_older_version_inside_a_newer_one_is_judged():
+    inner = {"@context": V2, "name": "r", "schema": "double"}
+    report = validate(interface(context="dtmi:dtdl:context;4", contents=[{**COMMAND, "request": inner}]))
+
+    assert all(p.message for p in report.problems)
+
+
+@pytest.mark.parametrize(
+    ("member", "rule"),
+    [
+        ('"@id": "dtmi:test:A;1"', "repeatedIdProperty"),
+        ('"@type": "Interface"', "repeatedTypeProperty"),
+        ('"@context": "dtmi:dtdl:context;3"', "repeatedContextProperty"),
+        ('"@none": 1, "@none": 2', "repeatedKeyword"),
+        ('"comment": "b"', "duplicatePropertyName"),
+    ],
+)
+@pytest.mark.parametrize("times", [1, 50_000])
+def test_a_key_that_stands_twice_is_found_however_often_it_does(member, rule, times):
+    given = json.dumps(interface(comment="a")).rstrip("}") + f", {member}" * times + "}"
+
+    assert rule in {p.rule for p in validate(given).errors}
+
+
+@pytest.mark.parametrize("value", [r"\ud800", r"\udc00\ud800", r"x\ud83d", chr(0xD800), chr(0xDFFF)])
+@pytest.mark.parametrize("key", ["comment", "@id", "name", "\ud800"])
+def test_half_of_a_surrogate_pair_is_no_text(key, value):
+    given = '{"@context": "dtmi:dtdl:context;3", "@id": "dtmi:a;1", "@type": "Interface",\n "KEY": "VALUE"}'
+    problem = only(validate(given.replace("KEY", key).replace("VALUE", value)))
+
+    assert problem.rule == "invalidJson"
+    assert problem.line == 2
+
+
+def test_a_whole_surrogate_pair_is_a_character():
+    given = json.dumps(interface(comment="🙂" * 256))
+
+    assert r"\ud83d\ude42" in given
+    assert validate(given).valid
+    assert not validate(json.dumps(interface(comment="🙂" * 257))).valid
+
+
+def test_a_byte_order_mark_is_skipped_once_and_only_in_front(tmp_path):
+    sound = json.dumps(interface())
+    file = tmp_path / "a.json"
+    file.write_bytes(b"\xef\xbb\xbf" + sound.encode())
+
+    assert validate(file).valid
+    assert validate("\ufeff" + sound).valid
+    assert only(validate("\ufeff\ufeff" + sound)).rule == "invalidJson"
+    assert only(validate(sound + "\ufeff")).rule == "invalidJson"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "latin-1"])
+def test_a_file_in_another_encoding_is_said_to_be_unreadable(tmp_path, encoding):
+    file = tmp_path / "a.json"
+    file.write_bytes(json.dumps(interface(comment="größer"), ensure_ascii=False).encode(encoding))
+    (problem,) = validate(file).problems
+
+    assert problem.rule == "unreadable"
+    assert problem.file == str(file)
+    assert problem.remedy
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e", "01", "+1", ".5", "0x10"])
+def test_what_is_no_number_of_json_is_refused(number):
+    assert only(validate(f'{{"@context": "dtmi:dtdl:context;3", "a": {number}}}')).rule == "invalidJson"
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf"), 10**400, -(10**400), 1e308, -0.0])
+@pytest.mark.parametrize("key", ["name", "displayName", "maxMultiplicity", "schema", "@id", "@type", "writable"])
+def test_a_number_that_fits_nowhere_is_a_problem_wherever_it_stands(key, number):
+    given = interface(contents=[{"@type": "Relationship", "name": "r", key: number}])
+
+    assert not validate(given).valid
+    assert not validate(json.dumps(given)).valid
+
+
+def test_a_string_of_10_mb_is_refused_or_judged_where_so_much_is_allowed():
+    given = json.dumps(interface(comment="x" * 10_000_000))
+    refused = only(validate(given))
+    judged = validate(given, options=LARGE)
+
+    assert refused.rule == "sourceTooLarge"
+    assert str(8 * 1024 * 1024) in refused.message
+    assert "stringTooLong" in {p.rule for p in judged.errors}
+    assert max(len(p.message) for p in judged.problems) < 1000
+
+
+@pytest.mark.parametrize("key", ["@id", "@type", "@context", "extends", "x" * 10_000_000])
+def test_no_message_repeats_10_mb(key):
+    report = validate(json.dumps({**interface(), key: "y" * 10_000_000}), options=LARGE)
+
+    assert not report.valid
+    assert max(len(str(p)) for p in report.problems) < 2000
+
+
+def test_a_hundred_thousand_references_that_nothing_defines_are_all_found():
+    """Spread over many interfaces, since one of them may not be so large."""
+    interfaces = [
+        interface(f"A{n}", extends=[f"dtmi:test:S{n}:B{k};1" if n % 2 else f"dtmi:test:C{k};1" for k in range(1000)])
+        for n in range(100)
+    ]
+    report = validate(json.dumps(interfaces))
+
+    assert report.problems == ()
+    assert len(report.unresolved) == 50 * 1000 + 1000
+    assert sum(len(missing.places) for missing in report.unresolved) == 100_000
+    assert all(place.line == 1 and place.column > 1 for missing in report.unresolved for place in missing.places)
+
+
+def test_a_resolver_that_never_comes_to_an_end_is_left_alone():
+    def resolver(dtmis):
+        (dtmi,) = dtmis
+        number = int(dtmi.removeprefix("dtmi:test:N").removesuffix(";1"))
+        return [interface(f"N{number}", extends=f"dtmi:test:N{number + 1};1")]
+
+    assert not validate(interface(extends="dtmi:test:N0;1"), resolver=resolver).valid
+
+
+MEASURED = """
+import re, sys, time
+from pathlib import Path
+from remhart_adt.dtdl import parse, validate
+from remhart_adt.errors import DtdlError
+begun = time.perf_counter()
+report = validate(Path(sys.argv[1]))
+seconds = time.perf_counter() - begun
+try:
+    parse(Path(sys.argv[1]))
+except DtdlError as error:
+    assert error.report == report
+peak = int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024
+(problem,) = report.problems
+print(seconds, peak, problem.rule, problem.line, problem.column, bool(problem.remedy))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("inside", [b"x", b"[", b" ", b'{"a":', b'"@id":1,'])
+def test_a_file_of_50_mb_is_refused_within_a_second_and_150_mb_of_memory(tmp_path, inside):
+    file = tmp_path / "large.json"
+    file.write_bytes(b'{"@id": "' + inside * (50_000_000 // len(inside)) + b'"}')
+    done = subprocess.run([sys.executable, "-c", MEASURED, str(file)], capture_output=True, text=True, timeout=60)
+    seconds, peak, *said = done.stdout.split()
+
+    assert said == ["sourceTooLarge", "1", "1", "True"], done.stderr
+    assert float(seconds) < 1
+    assert float(peak) < 150
+
+
+def test_the_import_brings_neither_azure_nor_pydantic_along():
+    program = "import sys, remhart_adt.dtdl; print({'azure', 'pydantic'} & {n.split('.')[0] for n in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "set()\n"

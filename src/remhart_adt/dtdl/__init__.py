@@ -5,7 +5,8 @@ and all published extensions, as the official parser understands them. `diff` an
 sets of models; `codegen` (a module of its own, since few need it) writes Python classes.
 
 Inside: `tables` is the language as data; `reading` walks a text once, `checking` goes over what it found; `build` makes
-the `ModelSet`; `evolution` is how models change.
+the `ModelSet`; `evolution` is how models change. Dataclasses of the inside do without comparison and repr, which nobody
+asks them for and which would make every import slower.
 """
 
 from __future__ import annotations

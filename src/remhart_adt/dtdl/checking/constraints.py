@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from remhart_adt.dtdl.checkers import compile_schema
 from remhart_adt.dtdl.checking.structure import lineage
 from remhart_adt.dtdl.reading.elements import Element, Index, Link, Reference
 from remhart_adt.dtdl.tables.extensions import find_supplement
@@ -187,6 +186,9 @@ class _Checker:
                 element.say("notRequiredType", extra.term, **fields)
 
     def _instance(self, element: Element, extra: Extra, value: Any) -> None:
+        # Few models have such a value, and a mere validator needs nothing else of the checkers.
+        from remhart_adt.dtdl.checkers import compile_schema
+
         for link in element.links.get(extra.instance_of, ()):
             standard = link.standard if isinstance(link, Reference) else None
             if standard is None or standard.term not in _PRIMITIVES:

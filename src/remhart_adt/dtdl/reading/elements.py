@@ -35,7 +35,7 @@ class Stop(Exception):  # noqa: N818 (a signal, not a failure)
     """An identifier, a context or a required property is unusable; the problem is noted, the text's reading ends."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class _Found:
     """A broken rule as noted: the place is the path of `owner` (None: the text itself) and then `tail`."""
 
@@ -51,7 +51,7 @@ class _Found:
         return self.tail if self.owner is None else (*self.owner.path, *self.tail)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Text:
     """One source: its name, its JSON value, and the text it came from when there is one (places need it).
 
@@ -133,14 +133,14 @@ def _guess(found: _Found) -> str:
     return f"Is it '{closest[0]}'? " if closest else ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Spot:
     """Another element, as a value in a message: it is shown as the place it stands at."""
 
     element: Element
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Reference:
     """A value that names an element: its DTMI, where it stands in its element, whether a word of the context was
     written, and, once resolved, the element or the one that the language defines."""
@@ -152,7 +152,7 @@ class Reference:
     standard: Standard | None = None
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Element:
     """One element as written. `at` leads to it from its parent (from the top of the text for a top-level one).
 
@@ -237,7 +237,7 @@ class Element:
 Link = Element | Reference
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Index:
     """Every element of every text, in the order in which they were read to their end; those with an identifier of
     their own by that; the top-level interfaces in order; and all references."""

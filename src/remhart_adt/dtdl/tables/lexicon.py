@@ -38,7 +38,7 @@ class Meaning(NamedTuple):
     language: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ClassPlan:
     """A class ready for reading: its properties under every name they may be written with, and those it requires."""
 
@@ -47,7 +47,7 @@ class ClassPlan:
     required: tuple[tuple[str, str], ...]
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Lexicon:
     """One context, with what it means remembered per word. `complete`: no context is unknown."""
 

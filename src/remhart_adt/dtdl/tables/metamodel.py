@@ -92,7 +92,7 @@ ABSTRACT: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Limits:
     """The limits that DTDL v4 lets a model exchange for others by a limit context."""
 
@@ -130,7 +130,7 @@ def valid_dtmi(text: str, version: int) -> bool:
 Kind = Literal["string", "langString", "boolean", "integer", "literal", "dtmi", "object"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Prop:
     """One property of a DTDL class in one DTDL version.
 
@@ -159,7 +159,7 @@ class Prop:
     unique: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class DtdlClass:
     """One concrete DTDL class in one DTDL version: its properties by name."""
 

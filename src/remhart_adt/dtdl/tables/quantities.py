@@ -20,7 +20,7 @@ _DECIMAL_PREFIXES: Final = (
 BINARY_PREFIXES: Final = ("exbi", "gibi", "kibi", "mebi", "pebi", "tebi", "yobi", "zebi")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class _Family:
     """Units of one family, and the semantic types measured in them; `_1`: only the extension has them, `_3`: from its
     version 3."""
@@ -280,7 +280,7 @@ _FAMILIES: Final[dict[str, _Family]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Quantities:
     """What DTDL v2 (`version` 0) or a version of the extension knows: the unit family of each semantic type, and the
     units of each family, by their terms."""

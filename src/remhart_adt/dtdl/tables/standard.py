@@ -42,7 +42,7 @@ _OBJECTS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Standard:
     """One element of the language. `id` is its DTMI after following aliases, `kind` its class, `parent` the Enum of an
     EnumValue or the type of a DTDL v2 unit; `depth` counts nested complex schemas, of which `arrays` holds any."""

@@ -10,7 +10,7 @@ __all__ = ["Extension", "Extra", "Rule", "Sibling", "Supplement"]
 ExtraKind = Literal["string", "integer", "decimal", "duration", "iri", "object"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Extra:
     """A property that a supplemental type adds.
 
@@ -31,7 +31,7 @@ class Extra:
     instance_of: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Rule:
     """A constraint on what an element with the type holds under `prop`: elements of one of the `classes` (DTDL classes
     by name, supplemental types by DTMI), or one of the `values`.
@@ -48,7 +48,7 @@ class Rule:
     beside: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Sibling:
     """A constraint on the sibling whose `name` is the value of the property `key`: it is of one of the `classes`, not
     of type `not_of`; and, with `path`, one of its types adds the property named there, to which nothing else refers."""
@@ -59,7 +59,7 @@ class Sibling:
     path: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Supplement:
     """A type that stands in @type beside a DTDL class. `on`: the classes, `versions`: the DTDL versions of elements
     that may have it; `needs` and `never_with`: other types; `or_with`: types that make up for a class not in `on`."""
@@ -81,7 +81,7 @@ class Supplement:
     schema_of_path: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Extension:
     """A published context: its words with their DTMIs, its types by DTMI, and the identifiers it keeps to itself."""
 
