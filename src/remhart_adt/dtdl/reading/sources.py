@@ -41,7 +41,7 @@ def read_sources(
         elif isinstance(source, str):
             reader.text(f"text {number}", source, forgiving=False)
         else:
-            reader.texts.append(Text(_name(source, number), source, resolved=resolved))
+            reader.decoded(_name(source, number), source)
     return reader.texts, reader.problems
 
 
@@ -88,9 +88,28 @@ class _Reader:
             return
         self.texts.append(Text(name, value, text.removeprefix("\ufeff"), odd, self._resolved))
 
+    def decoded(self, name: str, value: Any) -> None:
+        """One JSON value that is no text any more."""
+        if _deeper_than(self._options.max_depth, value):
+            self._refuse("nestedTooDeep", Place(name, 0, 0), limit=self._options.max_depth)
+        else:
+            self.texts.append(Text(name, value, resolved=self._resolved))
+
     def _refuse(self, rule: str, place: Place, *, severity: Severity = "error", **fields: Any) -> None:
         message, remedy = render(rule, fields)
         self.problems.append(Problem(full_id(rule), message, remedy, place, severity=severity))
+
+
+def _deeper_than(limit: int, value: Any) -> bool:
+    """Whether arrays and objects are nested deeper than a limit. Level by level, each container once, because what a
+    caller built may contain itself."""
+    level = {id(value): value} if isinstance(value, (Mapping, list, tuple)) else {}
+    for _ in range(limit):
+        inner = (item for c in level.values() for item in (c.values() if isinstance(c, Mapping) else c))
+        level = {id(item): item for item in inner if isinstance(item, (Mapping, list, tuple))}
+        if not level:
+            return False
+    return True
 
 
 def _looks_like_dtdl(value: Any) -> bool:
