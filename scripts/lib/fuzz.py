@@ -64,11 +64,10 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An input that ended as none may."""
+    """An input, by its number, that ended as none may."""
 
     number: int
     what: str
-    given: Input
 
 
 class _HangError(Exception):
@@ -117,17 +116,19 @@ def _source(rng: random.Random, corpus: Corpus) -> Any:
 
 
 def check(given: Input) -> str | None:
-    """Run one input; what is wrong with how it ends, or None."""
+    """Run one input; what is wrong with how it ends, in a first line that failures of one kind share, or None."""
     begun = time.process_time()
     try:
         with tempfile.TemporaryDirectory() if _has_files(given.sources, given.answers) else _nowhere() as folder:
             said = _run(given, _placed(given.sources, folder, "source"), folder)
     except _HangError:
         return f"not done after {_HANG} seconds"
-    except Exception:  # the very thing looked for: anything but a report or a DtdlError
-        return traceback.format_exc()
+    except Exception as error:  # the very thing looked for: anything but a report or a DtdlError
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(last.filename).name}, {last.name}"
+        return f"{type(error).__name__} in {where}\n{traceback.format_exc().rstrip()}"
     taken = time.process_time() - begun
-    return said or (f"took {taken:.1f} seconds" if taken > SLOW else None)
+    return said or (f"too slow\n{taken:.1f} seconds" if taken > SLOW else None)
 
 
 def _has_files(*groups: Sequence[Any] | None) -> bool:
@@ -168,23 +169,23 @@ def _run(given: Input, sources: list[Any], folder: str) -> str | None:
         models = parse(*sources, **asked)
     except DtdlError as error:
         if report.valid:
-            return f"validate finds it valid, parse says: {error}"
+            return f"validate finds it valid, parse does not\n{error}"
         return None if error.report == report else "parse and validate report different problems"
     if not report.valid:
         return "validate finds problems, parse does not"
-    return next((f"{dtmi} has no definition" for dtmi in models if not models[dtmi].definition), None)
+    return next((f"an interface has no definition\n{dtmi}" for dtmi in models if not models[dtmi].definition), None)
 
 
 def _wordless(report: Report) -> str | None:
     """What a report lacks for people to use it."""
     for problem in report.problems:
         if not problem.id.startswith((OFFICIAL, OWN)) or problem.id in (OFFICIAL, OWN):
-            return f"a problem has the id {problem.id!r}"
+            return f"a problem has a foreign id\n{problem.id!r}"
         for part in ("message", "remedy", "file"):
             if not getattr(problem, part).strip():
-                return f"{problem.id} has no {part}: {problem}"
+                return f"a problem has no {part}\n{problem.id}: {problem}"
     missing = next((missing for missing in report.unresolved if not missing.dtmi or not missing.places), None)
-    return f"{missing} says nothing" if missing is not None else None
+    return f"something unresolved says nothing\n{missing}" if missing is not None else None
 
 
 def smaller(given: Input) -> Input:
@@ -224,8 +225,8 @@ def _with_source(given: Input, number: int, source: Any) -> Input:
 
 
 def _kind(said: str | None) -> str | None:
-    """How an input fails, without what differs from input to input: the last line of a traceback up to its colon."""
-    return said and said.rstrip().splitlines()[-1].partition(":")[0]
+    """How an input fails, without what differs from one to the next."""
+    return said and said.partition("\n")[0]
 
 
 def _watched(number: int, seed: int, data: Path | None) -> Failure | None:
@@ -242,7 +243,7 @@ def _watched(number: int, seed: int, data: Path | None) -> Failure | None:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-    return None if said is None else Failure(number, said, given)
+    return None if said is None else Failure(number, said)
 
 
 def _task(numbers: range, seed: int, data: Path | None) -> list[Failure]:
@@ -279,12 +280,24 @@ def _run_all(asked: argparse.Namespace) -> tuple[int, list[Failure]]:
                 done += len(numbers)
 
 
-def _save(folder: Path, seed: int, failure: Failure) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{seed}-{failure.number}.json"
-    record = {"seed": seed, "number": failure.number, "what": failure.what, **smaller(failure.given).record()}
-    file.write_text(json.dumps(record, indent=2), encoding="utf-8")
+def _save(asked: argparse.Namespace, failure: Failure) -> Path:
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    file: Path = asked.folder / f"{asked.seed}-{failure.number}.json"
+    given = smaller(make(failure.number, asked.seed, corpus_of(asked.data)))
+    record = {"seed": asked.seed, "number": failure.number, "what": failure.what, **given.record()}
+    file.write_text(_shown(record), encoding="utf-8")
     return file
+
+
+def _shown(record: dict[str, Any]) -> str:
+    """A record as JSON. Documents can be nested as deep as the interpreter goes, and this is a little deeper. The limit
+    is raised only here, so that the parser always runs under the usual one."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(10 * limit)
+    try:
+        return json.dumps(record, indent=2)
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def _arguments() -> argparse.Namespace:
@@ -306,7 +319,7 @@ def main() -> int:
     asked = _arguments()
     if asked.only is not None:
         failure = _watched(asked.only, asked.seed, asked.data)
-        print(json.dumps(make(asked.only, asked.seed, corpus_of(asked.data)).record(), indent=2))
+        print(_shown(make(asked.only, asked.seed, corpus_of(asked.data)).record()))
         print("nothing wrong" if failure is None else failure.what)
         return 0 if failure is None else 1
     begun = time.monotonic()
@@ -315,7 +328,7 @@ def main() -> int:
     print(f"{done} inputs in {seconds:.0f} s, {len(failures)} failures (seed {asked.seed})")
     for kind in sorted({str(_kind(failure.what)) for failure in failures}):
         alike = [failure for failure in failures if _kind(failure.what) == kind]
-        file = _save(asked.folder, asked.seed, alike[0])
+        file = _save(asked, alike[0])
         print(f"{len(alike)} x {kind}: {file}; also {[failure.number for failure in alike[1:6]]}", file=sys.stderr)
     if done < asked.inputs:
         print(f"time was up after {done} of {asked.inputs} inputs", file=sys.stderr)
