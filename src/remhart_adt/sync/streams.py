@@ -58,7 +58,9 @@ class Stream:
     @property
     def finished(self) -> bool:
         """Whether everything that was taken is committed."""
-        return not self.queue and self.ledger.unfinished == 0 and self.ledger.committed == self.ledger.sequence
+        # A batch that is being computed has left the queue and is not in the ledger yet; the lock is held as long.
+        idle = not self.queue and not self.feeding.locked()
+        return idle and self.ledger.unfinished == 0 and self.ledger.committed == self.ledger.sequence
 
 
 class Streams:
