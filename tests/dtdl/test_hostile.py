@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -341,17 +342,34 @@ print(seconds, peak, problem.rule, problem.line, problem.column, bool(problem.re
 """
 
 
+def refused(file: Path) -> tuple[float, float]:
+    """The seconds and the megabytes that an interpreter of its own needs to refuse a file for its size."""
+    done = subprocess.run([sys.executable, "-c", MEASURED, str(file)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    seconds, peak, *said = done.stdout.split()
+    assert said == ["sourceTooLarge", "1", "1", "True"]
+    return float(seconds), float(peak)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("inside", [b"x", b"[", b" ", b'{"a":', b'"@id":1,'])
+@pytest.mark.parametrize("inside", [b"x", b"[", b" ", b'{"a":', b'"@id":1,', "🙂".encode()])
 def test_a_file_of_50_mb_is_refused_within_a_second_and_150_mb_of_memory(tmp_path, inside):
     file = tmp_path / "large.json"
     file.write_bytes(b'{"@id": "' + inside * (50_000_000 // len(inside)) + b'"}')
-    done = subprocess.run([sys.executable, "-c", MEASURED, str(file)], capture_output=True, text=True, timeout=60)
-    seconds, peak, *said = done.stdout.split()
+    seconds, peak = refused(file)
 
-    assert said == ["sourceTooLarge", "1", "1", "True"], done.stderr
-    assert float(seconds) < 1
-    assert float(peak) < 150
+    assert seconds < 1
+    assert peak < 150
+
+
+def test_a_file_is_refused_for_its_size_without_being_read(tmp_path):
+    file = tmp_path / "huge.json"
+    with file.open("wb") as huge:
+        huge.truncate(2_000_000_000)
+    seconds, peak = refused(file)
+
+    assert seconds < 1
+    assert peak < 150
 
 
 def test_the_import_brings_neither_azure_nor_pydantic_along():
