@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from documents import V2, interface, objects, prop, text
+from documents import interface, objects, prop, text
 
 from remhart_adt.dtdl import Options, Problem, Report, validate
 from remhart_adt.dtdl.reading.elements import MAX_PROBLEMS
@@ -194,21 +194,6 @@ def test_decoded_json_is_refused_just_as_text_when_it_is_too_deep(where):
 
     assert {p.rule for p in report.errors} == {"nestedTooDeep"}
     assert all(p.remedy and p.file for p in report.errors)
-
-
-@pytest.mark.parametrize("dtmi", ["", " ", "\n"])
-def test_decoded_json_whose_id_is_blank_still_has_a_name_in_problems(dtmi):
-    report = validate({**interface(), "@id": dtmi})
-
-    assert not report.valid
-    assert all(p.file.strip() for p in report.problems)
-
-
-def test_a_part_of_an_older_version_inside_a_newer_one_is_judged():
-    inner = {"@context": V2, "name": "r", "schema": "double"}
-    report = validate(interface(context="dtmi:dtdl:context;4", contents=[{**COMMAND, "request": inner}]))
-
-    assert all(p.message for p in report.problems)
 
 
 @pytest.mark.parametrize(

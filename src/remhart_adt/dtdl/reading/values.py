@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 from remhart_adt.dtdl.reading.elements import Element
@@ -27,7 +28,7 @@ def read_literal(element: Element, key: str, value: Any, spec: Prop, into: dict[
     if kind == "string":
         if type(value) is not str:
             value = scalar(
-                "string", value, _say(element, key, spec), required=spec.required, strict=element.version > 2
+                "string", value, partial(_say, element, key, spec), required=spec.required, strict=element.version > 2
             )
             if value is BAD:
                 return
@@ -41,7 +42,7 @@ def read_literal(element: Element, key: str, value: Any, spec: Prop, into: dict[
     if kind == "langString" and type(value) is str and len(value) * 2 <= (spec.max_length or 0):
         into[spec.name] = {"en": value}
         return
-    say = _say(element, key, spec)
+    say = partial(_say, element, key, spec)
     if kind == "langString":
         value = lang_string(value, spec.max_length or 0, say, strict=element.version > 2)
     elif kind == "dtmi":
@@ -54,18 +55,10 @@ def read_literal(element: Element, key: str, value: Any, spec: Prop, into: dict[
         into[spec.name] = value
 
 
-class _say:  # noqa: N801 (called like a function)
-    """Notes a rule that a literal of this property breaks."""
-
-    __slots__ = ("_element", "_key", "_spec")
-
-    def __init__(self, element: Element, key: str, spec: Prop) -> None:
-        self._element, self._key, self._spec = element, key, spec
-
-    def __call__(self, rule: str, path: Path) -> None:
-        spec = self._spec
-        fields = {"prop": spec.name, "limit": spec.max_length, "expected": _WRITTEN[spec.kind]}
-        self._element.say(rule, self._key, (self._key, *path), **fields)
+def _say(element: Element, key: str, spec: Prop, rule: str, path: Path) -> None:
+    """Note a rule that a literal of this property breaks."""
+    fields = {"prop": spec.name, "limit": spec.max_length, "expected": _WRITTEN[spec.kind]}
+    element.say(rule, key, (key, *path), **fields)
 
 
 def _in_range(element: Element, key: str, value: int, spec: Prop) -> None:
