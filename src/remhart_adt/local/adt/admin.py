@@ -55,10 +55,9 @@ def admin_app(app: AdtApp) -> Starlette:
         return Response(body, media_type="application/json")
 
     async def reset(_request: Request) -> Response:
-        app.instance.store.clear()
+        app.instance.clear()
         await app.instance.store.flush()
-        app.instance.catalog.reload()
-        app.instance.lag.clear()
+        app.instance.restore()
         app.faults.clear()
         app.journal.clear()
         return Response(status_code=204)

@@ -1,9 +1,9 @@
 """The ASGI application: one request from bytes to bytes.
 
 1. `/_remhart/` goes to the admin API. 2. Faults and throttling, as on a gateway. 3. api-version and route. 4. The
-operation: synchronous, on the event loop, so operations never interleave. 5. A journal row. 6. The commit that the
-requests of this loop turn share. 7. The answer. A reader waits for the commit, too: nobody is told of a state that a
-killed server would not have.
+operation: synchronous, on the event loop, so operations never interleave; queries and jobs may wait. 5. A journal row.
+6. Who wrote waits for the commit that the requests of this loop turn share, and for its sync to disk. A reader waits
+for the commit, too: nobody is told of a state that a killed server would not have. 7. The answer.
 """
 
 from __future__ import annotations
@@ -65,13 +65,17 @@ class AdtApp:
         self.admin: Callable[[Scope, Receive, Send], Awaitable[None]] | None = None
         self.reset: Resetter | None = None
         self._retry_after = str(retry_after).encode()
-        instance.store.on_commit = self._on_commit
+        self.attach(instance)
 
-    def _on_commit(self, committed: bool) -> None:
-        self.journal.close(SYSTEM.now_us(), failed=not committed)
-        if not committed:  # memory may hold what the file has not
-            self.instance.catalog.reload()
-            self.instance.lag.clear()
+    def attach(self, instance: Instance) -> None:
+        """Close journal rows at the commits of an instance."""
+
+        def on_commit(committed: bool) -> None:
+            self.journal.close(SYSTEM.now_us(), failed=not committed)
+            if not committed:  # memory may hold what the file has not
+                instance.restore()
+
+        instance.store.on_commit = on_commit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -90,13 +94,18 @@ class AdtApp:
         fault = self.faults.take(method, path)
         if fault is not None and fault.delay_ms:
             await asyncio.sleep(fault.delay_ms / 1000)
-        dropped = False
+        instance = self.instance
+        store = instance.store
+        dropped = wrote = False
         if fault is not None and fault.action == "reset":
             response, dropped = Response(0), True
         elif fault is not None and fault.action == "status":
             response = _injected(fault)
         else:
-            response = self._answer(method, path, scope, headers, body, limit)
+            writes = store.writes
+            answer = self._answer(instance, method, path, scope, headers, body, limit)
+            response = answer if isinstance(answer, Response) else await _later(instance, answer, headers)
+            wrote = store.writes != writes
             dropped = fault is not None and fault.action == "drop"
         if_match = headers.get(b"if-match")
         row = self.journal.open(
@@ -110,10 +119,10 @@ class AdtApp:
         )
         if fault is not None:
             row.note = f"fault: {fault.action}"
-        if self.instance.store.pending:
+        if wrote or store.pending:
             try:
-                await self.instance.store.flush()
-            except sqlite3.Error as error:
+                await (store.flush() if wrote else store.committed())
+            except (sqlite3.Error, OSError) as error:
                 response = _internal(error)
         else:
             self.journal.close(SYSTEM.now_us())
@@ -125,8 +134,15 @@ class AdtApp:
         await _send(send, response, headers.get(b"traceparent"), close=body is None)
 
     def _answer(
-        self, method: str, path: str, scope: Scope, headers: dict[bytes, bytes], body: bytes | None, limit: int
-    ) -> Response:
+        self,
+        instance: Instance,
+        method: str,
+        path: str,
+        scope: Scope,
+        headers: dict[bytes, bytes],
+        body: bytes | None,
+        limit: int,
+    ) -> Response | Awaitable[Response]:
         try:
             segments = routes.split_path(scope["raw_path"])
             operation = routes.find(method, segments)
@@ -143,18 +159,9 @@ class AdtApp:
                 raise _unsupported_version(version)
             base = f"{scope['scheme']}://{headers.get(b'host', b'127.0.0.1').decode('latin-1')}"
             request = Request(method, path, segments, params, headers, body, base, version)
-            return operation.handler(self.instance, request, *segments[1::2])
-        except AdtError as error:
-            code = "" if error.code == "BadRequest" else error.code
-            return Response(error.status, orjson.dumps(error.body()), code=code)
-        except PatchBindingError as error:
-            return _problem(error, headers.get(b"traceparent"))
-        except sqlite3.Error as error:
-            self.instance.store.fail(error)
-            return _internal(error)
+            return operation.handler(instance, request, *segments[1::2])
         except Exception as error:
-            self.instance.store.fail(sqlite3.OperationalError("another request of this transaction failed"))
-            return _internal(error)
+            return _refusal(instance, error, headers)
 
     def _throttled(self) -> Response:
         return _gateway_429([(b"retry-after", self._retry_after)])
@@ -226,6 +233,27 @@ def _injected(fault: Fault) -> Response:
     if body is None:
         body = {"error": {"code": phrase, "message": "This answer was asked for by POST /_remhart/faults."}}
     return Response(fault.status, orjson.dumps(body), headers=headers)
+
+
+async def _later(instance: Instance, answer: Awaitable[Response], headers: dict[bytes, bytes]) -> Response:
+    try:
+        return await answer
+    except Exception as error:
+        return _refusal(instance, error, headers)
+
+
+def _refusal(instance: Instance, error: Exception, headers: dict[bytes, bytes]) -> Response:
+    """What an exception of an operation becomes; an unforeseen one gives the open transaction up."""
+    if isinstance(error, AdtError):
+        code = "" if error.code == "BadRequest" else error.code
+        return Response(error.status, orjson.dumps(error.body()), code=code)
+    if isinstance(error, PatchBindingError):
+        return _problem(error, headers.get(b"traceparent"))
+    if isinstance(error, sqlite3.Error):
+        instance.store.fail(error)
+    else:
+        instance.store.fail(sqlite3.OperationalError("another request of this transaction failed"))
+    return _internal(error)
 
 
 def _internal(error: Exception) -> Response:

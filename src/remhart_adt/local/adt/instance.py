@@ -1,4 +1,4 @@
-"""One server's parts, handed to every operation, and the small things operations share."""
+"""One ADT instance's parts, handed to every operation, and the small things operations share."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from remhart_adt.clock import SYSTEM, Clock
 from remhart_adt.local.adt import errors
 from remhart_adt.local.adt.catalog import Catalog
 from remhart_adt.local.adt.lag import Lag
@@ -24,7 +25,25 @@ class Instance:
     store: Store
     catalog: Catalog
     lag: Lag
+    clock: Clock = SYSTEM
     ticker: Ticker = field(default_factory=Ticker)
+    name: str = "local"
+
+    async def start(self) -> None:
+        """Begin background work; called on the server's loop before the first request."""
+
+    async def close(self) -> None:
+        """End background work and close the file; called on the server's loop after the last request."""
+        self.store.close()
+
+    def clear(self) -> None:
+        """Remove everything, as part of the open transaction; `restore` after it is committed."""
+        self.store.clear()
+
+    def restore(self) -> None:
+        """Bring what is held in memory in line with the file, after a reset or a failed commit."""
+        self.catalog.reload()
+        self.lag.clear()
 
 
 def json_response(status: int, value: Any, *, etag: str = "") -> Response:

@@ -6,10 +6,10 @@ old enough.
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from typing import Any, Final
 
+from remhart_adt.clock import SYSTEM, Clock
 from remhart_adt.local.adt.store import Store
 
 __all__ = ["Lag"]
@@ -20,30 +20,32 @@ _SUFFIX: Final = "_lagged"
 class Lag:
     """`changed` notes a change; `ready` brings the copies up to the moment `seconds` ago."""
 
-    def __init__(self, store: Store, seconds: float = 0.0) -> None:
+    def __init__(self, store: Store, seconds: float = 0.0, clock: Clock = SYSTEM) -> None:
         self._store = store
-        self._seconds = seconds
+        self._clock = clock
+        self.seconds = seconds
         self._waiting: deque[tuple[float, str, int, tuple[Any, ...] | None]] = deque()
-        if seconds > 0:
-            store.copy_tables(_SUFFIX)
+        self.clear()
 
     def changed(self, table: str, number: int, row: tuple[Any, ...] | None) -> None:
         """A row was written, or removed when it is None."""
-        if self._seconds > 0:
-            self._waiting.append((time.monotonic() + self._seconds, table, number, row))
+        if self.seconds > 0:
+            self._waiting.append((self._clock.monotonic() + self.seconds, table, number, row))
 
     def clear(self) -> None:
-        """Everything was removed; queries see that at once."""
+        """Begin anew from things as they are: everything was removed, or the lag itself has changed."""
         self._waiting.clear()
-        if self._seconds > 0:
+        if self.seconds > 0:
             self._store.copy_tables(_SUFFIX)
+        else:
+            self._store.drop_copies(_SUFFIX)
 
     def ready(self) -> str:
-        """Apply what is old enough; the suffix of the tables to read."""
-        if self._seconds <= 0:
+        """Apply what is old enough; the suffix of the tables to read, once that is committed."""
+        if self.seconds <= 0:
             return ""
-        now = time.monotonic()
+        now = self._clock.monotonic()
         while self._waiting and self._waiting[0][0] <= now:
             _, table, number, row = self._waiting.popleft()
-            self._store.copy_row(table + _SUFFIX, number, row)
+            self._store.copy_row(table, _SUFFIX, number, row)
         return _SUFFIX

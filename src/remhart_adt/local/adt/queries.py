@@ -14,7 +14,7 @@ import orjson
 from remhart_adt.errors import QueryError
 from remhart_adt.local.adt import documents, errors
 from remhart_adt.local.adt.instance import Instance, json_body
-from remhart_adt.local.adt.types import Request, Response
+from remhart_adt.local.adt.types import QueryTimeoutError, Request, Response
 from remhart_adt.query import Query, parse, project, to_sql
 from remhart_adt.query.ast import Some
 
@@ -24,7 +24,7 @@ _PAGE: Final = 100
 _MAX_PAGE: Final = 1000
 
 
-def run_query(instance: Instance, request: Request) -> Response:
+async def run_query(instance: Instance, request: Request) -> Response:
     """One page of a query's rows."""
     body = json_body(request)
     if not isinstance(body, dict):
@@ -37,7 +37,9 @@ def run_query(instance: Instance, request: Request) -> Response:
         query = parse(text)
         if query.joins or query.match:
             raise errors.not_implemented("JOIN" if query.joins else "MATCH")
-        rows, after, full = _rows(instance, request, query, token)
+        rows, after, full = await _rows(instance, request, query, token)
+    except QueryTimeoutError:
+        raise errors.AdtError(400, "TimeoutError", "The query took longer than 60 seconds.") from None
     except QueryError as error:
         raise errors.sql_query_error(error.line, error.column, error.what) from None
     total = (token["_tr"] if token else 0) + len(rows)
@@ -60,7 +62,7 @@ def run_query(instance: Instance, request: Request) -> Response:
     return Response(200, answer, headers=[(b"query-charge", charge)], chunked=True)
 
 
-def _rows(
+async def _rows(
     instance: Instance, request: Request, query: Query, token: dict[str, Any] | None
 ) -> tuple[list[bytes], int, bool]:
     """(row documents, number of the last row, whether the page is full)."""
@@ -70,7 +72,7 @@ def _rows(
     after = token["_after"] if token else 0
     suffix = instance.lag.ready()
     statement = to_sql(query, models_of=instance.catalog.models_of, after=after, limit=max(0, limit), suffix=suffix)
-    found = instance.store.select(statement)
+    found = await instance.store.select(statement)
     if statement.counts:
         return [orjson.dumps({"COUNT": found[0][0]})], 0, False
     last = found[-1][0] if found else after

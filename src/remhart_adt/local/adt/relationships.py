@@ -82,7 +82,7 @@ def _store(
     instance: Instance, source: str, relationship_id: str, name: str, target: str, doc: dict[str, Any]
 ) -> Relationship:
     stored = instance.store.put_relationship(source, relationship_id, name, target, doc)
-    row = (stored.n, relationship_id, source, name, target, stored.raw)
+    row = (stored.n, relationship_id, source, name, target, stored.etag, stored.raw)
     instance.lag.changed("relationships", stored.n, row)
     return stored
 

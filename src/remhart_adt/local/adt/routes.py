@@ -6,7 +6,7 @@ their case, ids match exactly.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 from urllib.parse import unquote
 
@@ -17,7 +17,7 @@ from remhart_adt.local.adt.types import AdtError, Request, Response
 
 __all__ = ["Operation", "find", "split_path"]
 
-Handler = Callable[..., Response]
+Handler = Callable[..., Response | Awaitable[Response]]
 
 
 class Operation(NamedTuple):

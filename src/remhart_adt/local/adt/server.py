@@ -12,7 +12,6 @@ import struct
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -23,36 +22,18 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from remhart_adt.errors import LocalServerError
 from remhart_adt.local.adt.admin import ADMIN, admin_app
 from remhart_adt.local.adt.app import AdtApp, Scope
-from remhart_adt.local.adt.catalog import Catalog
+from remhart_adt.local.adt.assembly import DEFAULT_INSTANCE, MEMORY, Options, build_instance
 from remhart_adt.local.adt.faults import Faults
 from remhart_adt.local.adt.instance import Instance
 from remhart_adt.local.adt.journal import Journal
-from remhart_adt.local.adt.lag import Lag
-from remhart_adt.local.adt.store import Store
 from remhart_adt.local.adt.throttle import Throttle
 
 __all__ = ["MEMORY", "LocalAdt", "Options", "main", "serve", "start_adt"]
 
-MEMORY: Final = ":memory:"
 # Longer than any client's pool keeps an idle connection, or a client would now and then write on one just closed.
 _KEEP_ALIVE_SECONDS: Final = 120
 _DRAIN_SECONDS: Final = 3
 _START_SECONDS: Final = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How a server behaves. `query_lag` is in seconds; `throttle` enforces the service's rate limits, answering 429
-    with `retry_after` seconds; `allow_remote` lets it listen on other than loopback addresses (it has no login)."""
-
-    data: str | Path = MEMORY
-    host: str = "127.0.0.1"
-    port: int = 0
-    journal: Path | None = None
-    throttle: bool = False
-    retry_after: int = 5
-    query_lag: float = 0.0
-    allow_remote: bool = False
 
 
 class _Protocol(H11Protocol):
@@ -75,14 +56,22 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.on_ready: Callable[[], object] = _nothing
+        self.instances: list[Instance] = []
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        for instance in self.instances:
+            await instance.start()
         await super().startup(sockets)
         self.on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        for instance in self.instances:
+            await instance.close()
 
 
 def _nothing() -> None:
@@ -128,11 +117,9 @@ def _assembled(options: Options) -> Iterator[tuple[_Server, socket.socket]]:
     """Everything a server is made of, closed in order at the end."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(_bind(options.host, options.port, allow_remote=options.allow_remote))
-        store = Store(None if str(options.data) == MEMORY else Path(options.data))
-        stack.callback(store.close)
         journal = Journal(options.journal)
         stack.callback(journal.shut)
-        instance = Instance(store, Catalog(store), Lag(store, options.query_lag))
+        instance = build_instance(DEFAULT_INSTANCE, options.data, options)
         throttle = Throttle() if options.throttle else None
         app = AdtApp(instance, journal, Faults(), throttle, retry_after=options.retry_after)
         app.admin = admin_app(app)
@@ -149,7 +136,9 @@ def _assembled(options: Options) -> Iterator[tuple[_Server, socket.socket]]:
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=_DRAIN_SECONDS,
         )
-        yield _Server(config), listener
+        server = _Server(config)
+        server.instances = [instance]
+        yield server, listener
 
 
 def _endpoint(listener: socket.socket) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
+
+from remhart_adt.clock import SYSTEM, Clock
 
 __all__ = ["Ticker", "model_time", "twin_time"]
 
@@ -13,12 +14,13 @@ _PER_SECOND = 10_000_000
 class Ticker:
     """Strictly increasing ticks since the Unix epoch, so that later updates always carry later times."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = SYSTEM) -> None:
+        self._clock = clock
         self._last = 0
 
     def next(self) -> int:
         """The current time in ticks, at least one after the last one given."""
-        self._last = max(time.time_ns() // 100, self._last + 1)
+        self._last = max(self._clock.now_us() * 10, self._last + 1)
         return self._last
 
 

@@ -103,7 +103,7 @@ def _store(instance: Instance, twin_id: str, model: str, doc: dict[str, Any]) ->
     if problems:
         raise errors.invalid_twin(problems)
     twin = instance.store.put_twin(twin_id, model, doc, raw)
-    instance.lag.changed("twins", twin.n, (twin.n, twin_id, model, twin.raw))
+    instance.lag.changed("twins", twin.n, (twin.n, twin_id, model, twin.etag, twin.raw))
     return twin
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+import orjson
+
 __all__ = [
     "API_VERSIONS",
     "OLDEST_WITH_UPDATE_TIME",
     "AdtError",
     "Detail",
+    "QueryTimeoutError",
     "Relationship",
     "Request",
     "Response",
@@ -77,6 +80,10 @@ class Detail(NamedTuple):
     message: str
 
 
+class QueryTimeoutError(Exception):
+    """A query took longer than the service lets it."""
+
+
 class AdtError(Exception):
     """A request that the service would refuse; it becomes an error envelope."""
 
@@ -95,16 +102,28 @@ class AdtError(Exception):
         return {"error": error}
 
 
-@dataclass(slots=True)
 class Twin:
-    """A stored twin: `doc` is the wire document of 2022-05-31 and later, never changed in place; `raw` its text."""
+    """A stored twin: `raw` is the text of its wire document of 2022-05-31 and later, `doc` the same as objects.
 
-    n: int
-    id: str
-    model: str
-    etag: str
-    doc: dict[str, Any]
-    raw: bytes
+    `doc` is parsed when first asked for, since a GET never needs it; it is never changed in place.
+    """
+
+    __slots__ = ("_doc", "etag", "id", "model", "n", "raw")
+
+    def __init__(self, n: int, id: str, model: str, etag: str, raw: bytes, doc: dict[str, Any] | None = None) -> None:
+        self.n = n
+        self.id = id
+        self.model = model
+        self.etag = etag
+        self.raw = raw
+        self._doc = doc
+
+    @property
+    def doc(self) -> dict[str, Any]:
+        """The document."""
+        if self._doc is None:
+            self._doc = orjson.loads(self.raw)
+        return self._doc
 
 
 @dataclass(slots=True)
