@@ -4,6 +4,8 @@
 `parse` when it is valid, or now and then when not) with options at random. What must not be is written to
 .remhart/fuzz/, one JSON file each: another exception, a problem without words, an input that takes more than two
 seconds. Exit code 1: there was one, or --seconds did not suffice for --inputs. `--only NUMBER` runs one input again.
+
+`scripts/fuzz query` is another matter: generated queries over generated graphs, see query_oracle.py.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import query_oracle
 from fuzz_mutate import Corpus, mutant, mutate_bytes, mutate_text, read_corpus, written
 from remhart_adt.dtdl import parse, validate
 from remhart_adt.dtdl.options import Options
@@ -312,11 +315,14 @@ def _arguments() -> argparse.Namespace:
     dtdl.add_argument("--data", type=Path, default=data, help="reference data for the corpus ($REMHART_TEST_DATA)")
     dtdl.add_argument("--only", type=int, metavar="NUMBER", help="run just this input, and show it")
     dtdl.add_argument("--folder", type=Path, default=Path(".remhart/fuzz"), help="where failures go")
+    query_oracle.add_arguments(verbs)
     return parser.parse_args()
 
 
 def main() -> int:
     asked = _arguments()
+    if asked.verb == "query":
+        return query_oracle.run(asked)
     if asked.only is not None:
         failure = _watched(asked.only, asked.seed, asked.data)
         print(_shown(make(asked.only, asked.seed, corpus_of(asked.data)).record()))

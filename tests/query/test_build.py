@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remhart_adt.errors import QueryError
-from remhart_adt.query import Q, all_of, any_of, format_query, of_model, parse, prop
+from remhart_adt.query import Pattern, Q, all_of, any_of, format_query, of_model, parse, prop
 from remhart_adt.query import ast as tree
 
 
@@ -92,15 +92,64 @@ def test_what_the_service_would_refuse_is_refused_here() -> None:
         Q.twins().where(prop("a").eq(float("nan"))),
         Q.twins().where(prop("a").eq("x" * 8000)),
         Q.twins().count().top(5),
+        Q.twins().top(-1),
+        Q.twins().where(tree.And((prop("a").eq(1),))),
+        Q.twins().where(prop("a").eq("\ud800")),
+        Q.twins("A").join("B", "A.has").select("B"),
+        Q.twins("A").join("B", "A.has").where(prop("A.$dtId").eq("a")),
+        Q.match(Pattern.at("A").out(hops=11)).where(prop("A.$dtId").eq("a")).select("A"),
+        Q.match(Pattern.at("A")).where(prop("B.$dtId").eq("a")).select("A"),
     ):
         with pytest.raises(QueryError):
             query.text()
 
 
+def test_joins_and_patterns_read_as_they_were_composed() -> None:
+    joined = (
+        Q.twins("A")
+        .join("B", "A.has", "R")
+        .join("C", prop("B", "fed by"))
+        .where(prop("A.$dtId").is_in(["a", "b"]), prop("R.open").eq(False))
+        .select("B", c="C.name")
+    )
+    assert joined.text() == (
+        "SELECT B, C.name AS c FROM DIGITALTWINS A JOIN B RELATED A.has R JOIN C RELATED B.[[fed by]] "
+        "WHERE A.$dtId IN ['a', 'b'] AND R.open = false"
+    )
+    pattern = (
+        Pattern.at("A").out("has", "owns", to="B", variable="r").back(hops=2).either("near", to="C", hops=(None, 3))
+    )
+    matched = Q.match(pattern).where(prop("A.$dtId").eq("a")).count()
+    assert matched.text() == (
+        "SELECT COUNT() FROM DIGITALTWINS MATCH (A)-[r:has|owns]->(B)<-[*2]-()-[:near*..3]-(C) WHERE A.$dtId = 'a'"
+    )
+    for composed in (joined, matched):
+        assert parse(composed.text()) == composed.query
+
+
+@pytest.mark.parametrize("along", ["has", "A.b.c"])
+def test_a_join_goes_along_a_relationship_of_a_collection(along: str) -> None:
+    with pytest.raises(QueryError, match="goes along source"):
+        Q.twins("A").join("B", along)
+
+
+def test_not_may_be_written_as_often_as_there_is_room() -> None:
+    condition = prop("a").eq(1)
+    for _ in range(1300):
+        condition = ~condition
+    assert Q.twins().where(condition).text().count("NOT ") == 1300
+    assert format_query(parse("SELECT * FROM DIGITALTWINS WHERE NOT (NOT a = 1)")).endswith("NOT (NOT a = 1)")
+
+
+def test_a_number_too_large_for_a_double_is_read_and_written_alike() -> None:
+    for text in ("a < 1e999", "a > -1e999"):
+        assert format_query(parse(f"SELECT * FROM DIGITALTWINS WHERE {text}")).endswith(text)
+
+
 def test_joins_and_patterns_are_formatted_too() -> None:
     for text in (
         "SELECT B, R FROM DIGITALTWINS A JOIN B RELATED A.has R JOIN C RELATED B.has WHERE A.$dtId = 'a'",
-        "SELECT A, B FROM DIGITALTWINS MATCH (A)-[r:has|owns]->(B)<-[*1..3]-()-[:x*2]-(C)-[*..4]->(D) WHERE A.a = 1",
-        "SELECT COUNT() FROM DIGITALTWINS MATCH (A)",
+        "SELECT A FROM DIGITALTWINS MATCH (A)-[r:has|owns]->(B)<-[*1..3]-()-[:x*2]-(C)-[*..4]->(D) WHERE D.$dtId = 'd'",
+        "SELECT COUNT() FROM DIGITALTWINS MATCH ([[A B]]) WHERE [[A B]].$dtId IN ['a']",
     ):
         assert format_query(parse(text)) == text

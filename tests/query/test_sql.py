@@ -1,280 +1,243 @@
-"""The compiled SQL against a naive evaluator of the AST, on generated documents and conditions.
-
-Three values: True, False, and None for a comparison with nothing to compare.
-"""
+"""The statements: where they go on, which indexes they use, what is bound, and what a projection takes."""
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from oracle import Graph
+from pairs import database, multiset, page, paged
 
 from remhart_adt.errors import QueryError
-from remhart_adt.query import ast, format_query, parse, project, to_sql
-
-MISSING: Any = object()
-MODELS = {"dtmi:m:A;1": ["dtmi:m:A;1", "dtmi:m:A;2", "dtmi:m:B;1"], "dtmi:m:B;1": ["dtmi:m:B;1"]}
+from remhart_adt.query import ast, candidates, outputs, parse, probe, project, to_sql
 
 
-def models_of(model: str, exact: bool) -> list[str]:
-    return [model] if exact else MODELS.get(model, [])
+def twin(twin_id: str, **properties: Any) -> dict[str, Any]:
+    return {"$dtId": twin_id, **properties, "$metadata": {"$model": "dtmi:m:A;1"}}
 
 
-# --- the naive evaluator
+def relationship(source: str, name: str, target: str, number: int = 0, **properties: Any) -> dict[str, Any]:
+    ends = {"$relationshipId": f"{name}-{target}-{number}", "$sourceId": source, "$relationshipName": name}
+    return {**ends, "$targetId": target, **properties}
 
 
-def kind_of(value: Any) -> str:
-    if value is MISSING:
-        return "missing"
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "bool"
-    if isinstance(value, int | float):
-        return "number"
-    return {"str": "string", "dict": "object", "list": "array"}[type(value).__name__]
+def plan(db: sqlite3.Connection, graph: Graph, text: str, **options: Any) -> list[str]:
+    statement = to_sql(parse(text), models_of=graph.models_of, **options)
+    return [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {statement.text}", statement.parameters)]
 
 
-def look_up(path: ast.Path, document: dict[str, Any], alias: str | None) -> Any:
-    names = path.names[1:] if alias and path.names[0] == alias else path.names
-    value: Any = document
-    for name in names:
-        if not isinstance(value, dict) or name not in value:
-            return MISSING
-        value = value[name]
-    return value
+def select(graph: Graph, text: str) -> list[Any]:
+    db = database(graph)
+    try:
+        return page(db, parse(text), graph)[0]
+    finally:
+        db.close()
 
 
-def compare(left: Any, op: str, right: Any, *, literal: bool = True) -> bool | None:
-    """Two values; with the literal null also a value of another type is known to differ."""
-    kinds = {kind_of(left), kind_of(right)}
-    if "missing" in kinds:
-        return None
-    if right is None and (literal or left is None):
-        return {"=": left is None, "!=": left is not None}.get(op)
-    if len(kinds) > 1 or kinds & {"object", "array"}:
-        return None
-    return {
-        "=": left == right,
-        "!=": left != right,
-        "<": left < right,
-        "<=": left <= right,
-        ">": left > right,
-        ">=": left >= right,
-    }[op]
+# --- pages
 
 
-def evaluate(expr: ast.Expr, document: dict[str, Any], alias: str | None) -> bool | None:
-    match expr:
-        case ast.And(items):
-            values = [evaluate(item, document, alias) for item in items]
-            return False if False in values else None if None in values else True
-        case ast.Or(items):
-            values = [evaluate(item, document, alias) for item in items]
-            return True if True in values else None if None in values else False
-        case ast.Not(item):
-            value = evaluate(item, document, alias)
-            return None if value is None else not value
-        case ast.Comparison(left, op, right):
-            value = look_up(left, document, alias)
-            if isinstance(right, ast.Path):
-                return compare(value, op, look_up(right, document, alias), literal=False)
-            return compare(value, op, right.value)
-        case ast.InList(path, values, negated):
-            value = look_up(path, document, alias)
-            if value is MISSING:
-                return None
-            found = any(compare(value, "=", item) is True for item in values)
-            return found is not negated
-        case ast.TypeTest(name, path):
-            kind = kind_of(look_up(path, document, alias))
-            return {
-                "IS_DEFINED": kind != "missing",
-                "IS_NULL": kind in ("missing", "null"),
-                "IS_BOOL": kind == "bool",
-                "IS_NUMBER": kind == "number",
-                "IS_STRING": kind == "string",
-                "IS_OBJECT": kind == "object",
-                "IS_PRIMITIVE": kind in ("bool", "number", "string", "null"),
-            }[name]
-        case ast.StringTest(name, path, text):
-            value = look_up(path, document, alias)
-            if not isinstance(value, str):
-                return None
-            return {"STARTSWITH": value.startswith, "ENDSWITH": value.endswith, "CONTAINS": value.__contains__}[name](
-                text
-            )
-        case ast.ArrayContains(path, wanted):
-            value = look_up(path, document, alias)
-            if not isinstance(value, list):
-                return None
-            return any(kind_of(item) == kind_of(wanted) and item == wanted for item in value)
-        case ast.IsOfModel(model, _, exact):
-            return document["$metadata"]["$model"] in models_of(model, exact)
-    raise AssertionError(expr)
-
-
-# --- what is generated
-
-NAMES = ["a", "b", "c", "name", "Group"]
-scalars = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(-3, 3),
-    st.sampled_from([0.5, -1.5, 2.0, 1e300]),
-    st.sampled_from(["", "a", "ab", "b", "A", "ä", "it's", "back\\slash", "1", "true"]),
-)
-values = st.recursive(
-    scalars,
-    lambda inner: st.one_of(st.dictionaries(st.sampled_from(NAMES), inner, max_size=3), st.lists(inner, max_size=3)),
-    max_leaves=6,
-)
-documents = st.builds(
-    lambda number, model, body: {"$dtId": f"t{number}", **body, "$metadata": {"$model": model}},
-    st.integers(0, 9),
-    st.sampled_from(["dtmi:m:A;1", "dtmi:m:A;2", "dtmi:m:B;1", "dtmi:m:C;1"]),
-    st.dictionaries(st.sampled_from(NAMES), values, max_size=4),
-)
-plain_paths = st.lists(st.sampled_from(NAMES), min_size=1, max_size=3).map(tuple)
-special_paths = st.sampled_from([("$dtId",), ("$metadata", "$model"), ("$metadata",), ("$metadata", "none")])
-paths = st.builds(
-    lambda names, qualified: ast.Path(("T", *names) if qualified else names),
-    st.one_of(plain_paths, special_paths),
-    st.booleans(),
-)
-texts = st.sampled_from(["", "a", "b", "ab", "t", "t1", "dtmi:m:A", ";1", "'", "\\"])
-leaves = st.one_of(
-    st.builds(
-        ast.Comparison,
-        paths,
-        st.sampled_from(["=", "!=", "<", ">", "<=", ">="]),
-        st.one_of(scalars.map(ast.Value), st.sampled_from(["t1", "dtmi:m:A;2"]).map(ast.Value), paths),
-    ),
-    st.builds(
-        ast.InList,
-        paths,
-        st.lists(st.one_of(scalars, st.sampled_from(["t1", "t2"])), min_size=1, max_size=4).map(tuple),
-        st.booleans(),
-    ),
-    st.builds(
-        ast.TypeTest,
-        st.sampled_from(["IS_DEFINED", "IS_NULL", "IS_BOOL", "IS_NUMBER", "IS_STRING", "IS_OBJECT", "IS_PRIMITIVE"]),
-        paths,
-    ),
-    st.builds(ast.StringTest, st.sampled_from(["STARTSWITH", "ENDSWITH", "CONTAINS"]), paths, texts),
-    st.builds(ast.ArrayContains, paths, scalars),
-    st.builds(ast.IsOfModel, st.sampled_from(list(MODELS)), st.sampled_from([None, "T"]), st.booleans()),
-)
-conditions = st.recursive(
-    leaves,
-    lambda inner: st.one_of(
-        st.lists(inner, min_size=2, max_size=3).map(lambda items: _flat(ast.And, items)),
-        st.lists(inner, min_size=2, max_size=3).map(lambda items: _flat(ast.Or, items)),
-        inner.map(ast.Not),
-    ),
-    max_leaves=6,
+CHAIN = Graph(
+    [twin(f"t{n}", a=n) for n in range(7)],
+    [relationship(f"t{n}", "r", f"t{m}", k) for n in range(7) for m in range(n + 1, 7) for k in range(2)],
 )
 
 
-def _flat(kind: Any, items: list[ast.Expr]) -> ast.Expr:
-    return kind(tuple(part for item in items for part in (item.items if isinstance(item, kind) else (item,))))
-
-
-def database(docs: list[dict[str, Any]]) -> sqlite3.Connection:
-    db = sqlite3.connect(":memory:")
-    db.execute("CREATE TABLE twins(n INTEGER PRIMARY KEY, id TEXT, model TEXT, doc TEXT)")
-    for doc in docs:
-        row = (doc["$dtId"], doc["$metadata"]["$model"], json.dumps(doc, ensure_ascii=False))
-        db.execute("INSERT INTO twins(id, model, doc) VALUES(?,?,?)", row)
-    return db
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.lists(documents, min_size=1, max_size=6), conditions)
-def test_sql_selects_what_the_naive_evaluator_selects(docs: list[dict[str, Any]], condition: ast.Expr) -> None:
-    query = parse(format_query(ast.Query(ast.Star(), ast.Source("DIGITALTWINS", "T"), condition)))
-    assert query.where == condition
-    db = database(docs)
-    statement = to_sql(query, models_of=models_of)
-    selected = [json.loads(doc) for _, doc in db.execute(statement.text, statement.parameters)]
-    counted = to_sql(ast.Query(ast.Count(), query.source, condition), models_of=models_of)
-    [[count]] = db.execute(counted.text, counted.parameters).fetchall()
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT * FROM DIGITALTWINS WHERE a >= 2",
+        "SELECT R FROM RELATIONSHIPS R",
+        "SELECT B FROM DIGITALTWINS A JOIN B RELATED A.r JOIN C RELATED B.r WHERE A.$dtId IN ['t0', 't1', 't2']",
+        "SELECT A, C FROM DIGITALTWINS MATCH (A)-[]->(B)-[]-(C) WHERE B.$dtId IN ['t3', 't4']",
+        "SELECT B FROM DIGITALTWINS MATCH (A)-[*..3]->(B) WHERE A.$dtId IN ['t0', 't3']",
+        "SELECT A FROM DIGITALTWINS MATCH (A) WHERE A.$dtId IN ['t0', 't3', 't5']",
+    ],
+)
+def test_pages_of_any_size_are_the_whole(text: str) -> None:
+    db = database(CHAIN)
+    query = parse(text)
+    whole = page(db, query, CHAIN)[0]
+    assert len(whole) > 2
+    for size in (1, 2, len(whole), len(whole) + 1):
+        assert paged(db, query, CHAIN, size) == whole
     db.close()
 
-    expected = [doc for doc in docs if evaluate(condition, doc, "T") is True]
 
-    assert selected == expected
-    assert count == len(expected)
-
-
-def test_pages_go_on_after_a_row_and_stop_at_the_limit() -> None:
-    db = database([{"$dtId": f"t{n}", "$metadata": {"$model": "m"}} for n in range(7)])
-    query = parse("SELECT * FROM DIGITALTWINS")
-    statement = to_sql(query, models_of=models_of, after=3, limit=2)
-    rows = db.execute(statement.text, statement.parameters).fetchall()
+def test_a_page_goes_on_behind_its_key_whatever_was_removed_and_added() -> None:
+    db = database(CHAIN)
+    query = parse("SELECT B FROM DIGITALTWINS A JOIN B RELATED A.r WHERE A.$dtId = 't0'")
+    whole = page(db, query, CHAIN)[0]
+    first, key = page(db, query, CHAIN, limit=4)
+    db.execute("DELETE FROM relationships WHERE n = (SELECT MIN(n) FROM relationships WHERE source = 't0')")
+    db.execute("DELETE FROM relationships WHERE n = ?", (key[-1],))
+    sql = "INSERT INTO relationships(n, id, source, name, target, doc) VALUES(900, 'new', 't0', 'r', 't1', '{}')"
+    db.execute(sql)
+    rest, _ = page(db, query, CHAIN, after=key)
     db.close()
-    assert [n for n, _ in rows] == [4, 5]
+    assert first + rest == [*whole, {"B": CHAIN.twins[1]}]
+
+
+@pytest.mark.parametrize("after", [(1, 2), ("x",), (1, "x", 3), (True,)])
+def test_a_key_of_another_query_is_refused(after: Any) -> None:
+    with pytest.raises(QueryError, match="not of this query"):
+        to_sql(parse("SELECT * FROM DIGITALTWINS"), models_of=CHAIN.models_of, after=after)
+
+
+# --- plans
+
+
+def test_joins_start_from_the_pinned_twin_and_follow_indexes() -> None:
+    db = database(CHAIN)
+    joins = "A JOIN B RELATED A.r JOIN C RELATED B.r"
+    for pinned, node, index in (("A", "t0", "(source=?)"), ("C", "t2", "(target=?)")):
+        steps = plan(db, CHAIN, f"SELECT B FROM DIGITALTWINS {joins} WHERE {pinned}.$dtId = 't1' AND B.a > 1")
+        searched = [step for step in steps if step.startswith(("SEARCH", "SCAN"))]
+        assert searched[0].startswith(f"SEARCH {node} ")
+        assert searched[1].endswith(index)
+        assert searched[3].endswith(index)
+        assert not any(step.startswith(("SCAN t", "SCAN r")) for step in steps)
+    db.close()
+
+
+@pytest.mark.parametrize("pattern", ["(A)-[:r]->(B)-[]-(C)", "(A)-[:r*..3]->(B)-[]-(C)", "(C)<-[*2]-(B)-[x]-(A)"])
+@pytest.mark.parametrize("pinned", ["A", "B", "C"])
+def test_patterns_start_from_whichever_node_is_pinned(pattern: str, pinned: str) -> None:
+    db = database(CHAIN)
+    steps = plan(db, CHAIN, f"SELECT A, C FROM DIGITALTWINS MATCH {pattern} WHERE {pinned}.$dtId = 't1'")
+    db.close()
+    first = next(step for step in steps if step.startswith("SEARCH"))
+    assert "sqlite_autoindex_twins_1 (id=?)" in first
+    assert not any(step.startswith(("SCAN t", "SCAN r", "SCAN over", "SCAN next", "SCAN here")) for step in steps)
 
 
 @pytest.mark.parametrize(
     ("text", "index"),
     [
-        ("SELECT * FROM DIGITALTWINS T WHERE T.$dtId = 'x' AND T.a > 1", "by_id"),
-        ("SELECT * FROM DIGITALTWINS WHERE $dtId IN ['x', 'y']", "by_id"),
-        ("SELECT COUNT() FROM DIGITALTWINS WHERE IS_OF_MODEL('dtmi:m:A;1')", "by_model"),
-        ("SELECT COUNT() FROM DIGITALTWINS WHERE $metadata.$model = 'dtmi:m:A;1'", "by_model"),
+        ("SELECT * FROM DIGITALTWINS T WHERE T.$dtId = 'x' AND T.a > 1", "(id=?)"),
+        ("SELECT * FROM DIGITALTWINS WHERE $dtId IN ['x', 'y']", "(id=?)"),
+        ("SELECT * FROM DIGITALTWINS WHERE STARTSWITH($dtId, 'x')", "(id>? AND id<?)"),
+        ("SELECT COUNT() FROM DIGITALTWINS WHERE IS_OF_MODEL('dtmi:m:A;1', exact)", "twins_model"),
+        ("SELECT COUNT() FROM DIGITALTWINS WHERE $metadata.$model = 'dtmi:m:A;1'", "twins_model"),
+        ("SELECT * FROM RELATIONSHIPS WHERE $targetId = 'x'", "relationships_target"),
+        ("SELECT * FROM DIGITALTWINS T WHERE T.a > 4 AND T.b = 1", "by_a (<expr>>? AND <expr><?)"),
+        ("SELECT * FROM DIGITALTWINS T WHERE (T.b = 1 AND STARTSWITH(T.a, 'x'))", "by_a (<expr>>? AND <expr><?)"),
+        ("SELECT * FROM DIGITALTWINS WHERE a IN [1, 'x', true]", "by_a (<expr>=?)"),
+        ("SELECT * FROM RELATIONSHIPS WHERE length <= 3", "by_length (<expr><?)"),
     ],
 )
-def test_ids_and_models_are_found_by_index(text: str, index: str) -> None:
-    db = database([])
-    db.execute("CREATE UNIQUE INDEX by_id ON twins(id)")
-    db.execute("CREATE INDEX by_model ON twins(model)")
-    statement = to_sql(parse(text), models_of=models_of)
-    plan = str(db.execute(f"EXPLAIN QUERY PLAN {statement.text}", statement.parameters).fetchall())
+def test_what_an_index_can_serve_is_narrowed_by_it(text: str, index: str) -> None:
+    db = database(CHAIN)
+    db.execute("CREATE INDEX by_a ON twins(json_extract(doc,'$.\"a\"'))")
+    db.execute("CREATE INDEX by_length ON relationships(json_extract(doc,'$.\"length\"'))")
+    query = parse(text)
+    found = candidates(query, models_of=CHAIN.models_of)
+    steps = plan(db, CHAIN, text, narrowed=[one for one in found if "b" not in one.expression])
     db.close()
-    assert index in plan
+    assert any(index in step for step in steps), steps
+    assert not any(step.startswith("SCAN t") for step in steps)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        *("a != 1", "NOT a = 1", "a = 1 OR b = 2", "a = null", "a = b", "CONTAINS(a, 'x')", "[[it's]] = 1"),
+        *("a NIN [1]", "IS_DEFINED(a)", "STARTSWITH(a, '')", "a = 'x\0y'", "$dtId = 5", "a IN [1, null]"),
+    ],
+)
+def test_what_no_index_serves_is_no_candidate(condition: str) -> None:
+    assert candidates(parse(f"SELECT * FROM DIGITALTWINS WHERE {condition}"), models_of=CHAIN.models_of) == []
+
+
+def test_candidates_are_counted_up_to_a_limit() -> None:
+    db = database(CHAIN)
+    query = parse("SELECT * FROM DIGITALTWINS WHERE a > 1 AND a <= 2 AND $dtId = 't5'")
+    found = candidates(query, models_of=CHAIN.models_of)
+    statement = probe(found, 4)
+    [counts] = db.execute(statement.text, statement.parameters)
+    db.close()
+    assert counts == (4, 3, 1)
+    assert [one.exact for one in found] == [False, False, True]
+
+
+# --- values
+
+
+def test_values_are_bound_never_pasted() -> None:
+    hostile = "x'); DROP TABLE twins; --"
+    escaped = hostile.replace("'", "\\'")
+    text = (
+        f"SELECT [[{hostile}]].a FROM DIGITALTWINS MATCH ([[{hostile}]])-[:[[{hostile}]]*..2]-(B) "
+        f"WHERE [[{hostile}]].$dtId = '{escaped}' AND [[{hostile}]].[[{hostile}]] = '{escaped}' "
+        f"AND STARTSWITH(B.[[{hostile}\"]], '{escaped}')"
+    )
+    single = f"SELECT * FROM DIGITALTWINS WHERE [[{hostile}]] = '{escaped}' AND a = '{escaped}'"
+    graph = Graph([twin("t")])
+    db = database(graph)
+    for each in (text, single):
+        query = parse(each)
+        narrowed = candidates(query, models_of=graph.models_of)
+        statement = to_sql(query, models_of=graph.models_of, narrowed=narrowed)
+        assert "DROP" not in statement.text
+        assert "--" not in statement.text
+        assert db.execute(statement.text, statement.parameters).fetchall() == []
+    db.close()
+
+
+@pytest.mark.parametrize("name", ['a"b', "a\\b", "a\nb", "a\0b", "\uffff", "\uffff0", "[0", "$.a", "a.b", "'"])
+def test_any_name_reaches_its_property(name: str) -> None:
+    graph = Graph([twin("t", **{name: {name: 1, "x": {name: "v"}}}), twin("u", **{name[:1]: {name[:1]: 2}})])
+    for condition in (f"[[{name}]].[[{name}]] = 1", f"[[{name}]].x.[[{name}]] = 'v'", f"IS_OBJECT([[{name}]].x)"):
+        assert [row["$dtId"] for row in select(graph, f"SELECT * FROM DIGITALTWINS WHERE {condition}")] == ["t"]
+    assert select(graph, f"SELECT COUNT() FROM DIGITALTWINS WHERE IS_DEFINED([[{name}]].none)") == [{"COUNT": 0}]
+
+
+@pytest.mark.parametrize("value", ["a\0b", "\0", "a\\u0000b", "\\\0", "\uffff0\0", "tail\0"])
+def test_a_string_with_the_character_zero_is_compared_as_a_whole(value: str) -> None:
+    graph = Graph([twin("t", a=value, list=[value]), twin("cut", a=value.split("\0")[0], list=[])])
+    literal = value.replace("\\", "\\\\")
+    for condition in (
+        f"a = '{literal}'",
+        f"a IN ['{literal}']",
+        f"ARRAY_CONTAINS(list, '{literal}')",
+        f"ENDSWITH(a, '{literal[-1]}') AND STARTSWITH(a, '{literal}')",
+    ):
+        found = [row["$dtId"] for row in select(graph, f"SELECT * FROM DIGITALTWINS WHERE {condition}")]
+        assert found == (["t"] if "\0" in value or "list" in condition else ["t", "cut"]), condition
+
+
+def test_numbers_beyond_64_bits_compare_as_real_numbers() -> None:
+    graph = Graph([twin("t", a=1)])
+    for text, found in (("a < 99999999999999999999", 1), ("a > 99999999999999999999", 0), ("a < 1e999", 1)):
+        assert select(graph, f"SELECT COUNT() FROM DIGITALTWINS WHERE {text}") == [{"COUNT": found}]
+    huge = ast.Comparison(ast.Path(("a",)), "<", ast.Value(10**400))
+    statement = to_sql(ast.Query(ast.Count(), where=huge), models_of=graph.models_of)
+    db = database(graph)
+    assert db.execute(statement.text, statement.parameters).fetchone() == (1,)
+    db.close()
+
+
+def test_relationships_have_no_model_even_in_a_query_that_was_built() -> None:
+    query = ast.Query(ast.Star(), ast.Source("RELATIONSHIPS"), ast.IsOfModel("dtmi:m:A;1"))
+    with pytest.raises(QueryError, match="no model"):
+        to_sql(query, models_of=CHAIN.models_of)
+
+
+# --- rows
 
 
 def test_projection_keeps_what_exists_under_its_last_name_or_alias() -> None:
     query = parse("SELECT T, T.a.b AS x, T.a, c FROM DIGITALTWINS T")
-    assert project(query, {"a": {"b": 1}}) == {"T": {"a": {"b": 1}}, "x": 1, "a": {"b": 1}}
-    assert project(parse("SELECT a.b.c FROM DIGITALTWINS"), {"a": {"b": "text"}}) == {}
+    projected = outputs(query)
+    document = {"a": {"b": 1}}
+    assert project(projected, {projected[0].member: document}) == {"T": document, "x": 1, "a": {"b": 1}}
+    projected = outputs(parse("SELECT a.b.c FROM DIGITALTWINS"))
+    assert project(projected, {projected[0].member: {"a": {"b": "text"}}}) == {}
 
 
-@pytest.mark.parametrize("name", ['a"b', "a\\b", "a\nb"])
-def test_names_that_sqlite_paths_cannot_express_are_refused(name: str) -> None:
-    query = ast.Query(ast.Star(), where=ast.TypeTest("IS_DEFINED", ast.Path((name,))))
-    with pytest.raises(QueryError):
-        to_sql(query, models_of=models_of)
-
-
-def test_values_are_bound_never_pasted() -> None:
-    text = "SELECT * FROM DIGITALTWINS WHERE a = '\\'); DROP TABLE twins; --' AND [[x'); --]] = 1"
-    statement = to_sql(parse(text), models_of=models_of)
-    assert "DROP" not in statement.text
-    assert "--" not in statement.text
-    db = database([{"$dtId": "t", "$metadata": {"$model": "m"}}])
-    assert db.execute(statement.text, statement.parameters).fetchall() == []
-    db.close()
-
-
-def test_join_and_match_are_not_compiled_and_relationships_have_no_model() -> None:
-    for text in (
-        "SELECT B FROM DIGITALTWINS A JOIN B RELATED A.r WHERE A.$dtId = 'a'",
-        "SELECT A FROM DIGITALTWINS MATCH (A)-[]->(B) WHERE A.$dtId = 'a'",
-        "SELECT * FROM RELATIONSHIPS WHERE IS_OF_MODEL('dtmi:m:A;1')",
-    ):
-        with pytest.raises(QueryError):
-            to_sql(parse(text), models_of=models_of)
-
-
-def test_numbers_beyond_64_bits_compare_as_real_numbers() -> None:
-    db = database([{"$dtId": "t", "a": 1, "$metadata": {"$model": "m"}}])
-    for text, found in (("a < 99999999999999999999", 1), ("a > 99999999999999999999", 0), ("a < 1e999", 1)):
-        statement = to_sql(parse(f"SELECT COUNT() FROM DIGITALTWINS WHERE {text}"), models_of=models_of)
-        assert db.execute(statement.text, statement.parameters).fetchone() == (found,)
-    db.close()
+def test_of_two_projections_with_one_key_the_later_one_stands_when_it_has_a_value() -> None:
+    graph = Graph([twin("a", name="A"), twin("b", name="B"), twin("c")])
+    graph.relationships += [relationship("a", "r", "b"), relationship("a", "r", "c")]
+    text = "SELECT A.name, B.name FROM DIGITALTWINS A JOIN B RELATED A.r WHERE A.$dtId = 'a'"
+    assert multiset(select(graph, text)) == multiset([{"name": "B"}, {"name": "A"}])

@@ -168,14 +168,14 @@ class _Build(Transformer[Token, Any]):
     def projection(self, path: ast.Path, _as: Token | None, alias: _Name | None) -> ast.Projection:
         return ast.Projection(path, None if alias is None else str(alias))
 
-    def select_star(self, _select: Token, _star: Token) -> tuple[ast.Select, int | None]:
-        return ast.Star(), None
+    def select_star(self, _select: Token, star: Token) -> tuple[ast.Select, int | None]:
+        return ast.Star(_pos(star)), None
 
     def select_count(self, _select: Token, _count: Token) -> tuple[ast.Select, int | None]:
         return ast.Count(), None
 
-    def select_top(self, _select: Token, top: int) -> tuple[ast.Select, int | None]:
-        return ast.Star(), top
+    def select_top(self, select: Token, top: int) -> tuple[ast.Select, int | None]:
+        return ast.Star(_pos(select)), top
 
     def select_some(self, _select: Token, *items: ast.Projection) -> tuple[ast.Select, int | None]:
         return ast.Some(items), None
@@ -187,7 +187,7 @@ class _Build(Transformer[Token, Any]):
         return str(parts[-1])
 
     def from_clause(self, _from: Token, collection: Token, alias: str | None) -> ast.Source:
-        return ast.Source(cast(ast.Collection, collection.upper()), alias)
+        return ast.Source(cast(ast.Collection, collection.upper()), alias, _pos(collection))
 
     def join(
         self, join: Token, target: _Name, _related: Token, source: _Name, relationship: _Name, variable: _Name | None
@@ -199,7 +199,7 @@ class _Build(Transformer[Token, Any]):
         return joins
 
     def node(self, name: _Name | None) -> ast.Node:
-        return ast.Node(None if name is None else str(name))
+        return ast.Node() if name is None else ast.Node(str(name), name.pos)
 
     def variable(self, name: _Name) -> str:
         return str(name)
@@ -220,7 +220,7 @@ class _Build(Transformer[Token, Any]):
             pos = _pos(left)
             raise QueryError("an edge has one direction or none", line=pos.line, column=pos.column)
         direction = "in" if left == "<-" else "out" if right == "->" else "any"
-        return ast.Edge(cast(Any, direction), variable, kinds or (), hops)
+        return ast.Edge(cast(Any, direction), variable, kinds or (), hops, _pos(left))
 
     def match(self, match: Token, *parts: ast.Node | ast.Edge) -> ast.Match:
         nodes = tuple(part for part in parts if isinstance(part, ast.Node))

@@ -185,6 +185,8 @@ class IsOfModel(Expr):
 class Star:
     """`SELECT *`, and the documented form `SELECT TOP(n)` without a projection."""
 
+    pos: Pos = field(default=NOWHERE, compare=False)
+
 
 @dataclass(frozen=True, slots=True)
 class Count:
@@ -220,6 +222,7 @@ class Source:
 
     collection: Collection = "DIGITALTWINS"
     alias: str | None = None
+    pos: Pos = field(default=NOWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +241,7 @@ class Node:
     """`(name)` in a MATCH pattern; anonymous without a name."""
 
     name: str | None = None
+    pos: Pos = field(default=NOWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +261,7 @@ class Edge:
     variable: str | None = None
     names: tuple[str, ...] = ()
     hops: Hops | None = None
+    pos: Pos = field(default=NOWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

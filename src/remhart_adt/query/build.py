@@ -1,26 +1,27 @@
 """Query text from typed parts, escaped, so that no caller pastes a value into a query.
 
-    Q.twins("T").where(prop("T.alarms.voltageSag.severity").eq("major") & of_model(DTMI)).top(5).text()
-
-`format_query` is the inverse of `parse`: `parse(format_query(query)) == query`.
+Q.twins("T").where(prop("T.alarms.voltageSag.severity").eq("major") & of_model(DTMI)).top(5).text()
+Q.twins("A").join("B", "A.feeds", "R").where(prop("A.$dtId").eq("bus-1"), prop("R.open").eq(False)).select("B")
+Q.match(Pattern.at("A").out("feeds", to="B", hops=(None, 3))).where(prop("A.$dtId").eq("bus-1")).select("B")
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import and_, or_
-from typing import Final
+from typing import Literal
 
-from remhart_adt import limits
 from remhart_adt.errors import QueryError
 from remhart_adt.query import ast
+from remhart_adt.query.check import check, check_text
+from remhart_adt.query.text import format_query
 
-__all__ = ["Prop", "Q", "all_of", "any_of", "format_query", "of_model", "prop"]
+__all__ = ["Pattern", "Prop", "Q", "all_of", "any_of", "of_model", "prop"]
 
-_PLAIN: Final = re.compile(r"\$?[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+Hops = int | tuple[int | None, int]
+"""So many hops, or a range of them: its start is excluded and its end included, as in the language; None is 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,51 @@ def any_of(*conditions: ast.Expr) -> ast.Expr:
 
 
 @dataclass(frozen=True, slots=True)
+class Pattern:
+    """A pattern for MATCH being composed, from its first node to its last; every method returns a new one."""
+
+    nodes: tuple[ast.Node, ...]
+    edges: tuple[ast.Edge, ...] = ()
+
+    @staticmethod
+    def at(name: str | None = None) -> Pattern:
+        """One node; without a name any twin."""
+        return Pattern((ast.Node(name),))
+
+    def out(self, *names: str, to: str | None = None, variable: str | None = None, hops: Hops | None = None) -> Pattern:
+        """On along relationships with one of these names, or any: `-[variable:name|name*hops]->(to)`."""
+        return self._on("out", names, to, variable, hops)
+
+    def back(
+        self, *names: str, to: str | None = None, variable: str | None = None, hops: Hops | None = None
+    ) -> Pattern:
+        """On against the direction of the relationships: `<-[..]-(to)`."""
+        return self._on("in", names, to, variable, hops)
+
+    def either(
+        self, *names: str, to: str | None = None, variable: str | None = None, hops: Hops | None = None
+    ) -> Pattern:
+        """On in either direction: `-[..]-(to)`."""
+        return self._on("any", names, to, variable, hops)
+
+    def _on(
+        self,
+        direction: Literal["out", "in", "any"],
+        names: tuple[str, ...],
+        to: str | None,
+        variable: str | None,
+        hops: Hops | None,
+    ) -> Pattern:
+        range_ = None
+        if isinstance(hops, int):
+            range_ = ast.Hops(hops, hops, True)
+        elif hops is not None:
+            range_ = ast.Hops(hops[0], hops[1], False)
+        edge = ast.Edge(direction, variable, names, range_)
+        return Pattern((*self.nodes, ast.Node(to)), (*self.edges, edge))
+
+
+@dataclass(frozen=True, slots=True)
 class Q:
     """A query being composed; every method returns a new one."""
 
@@ -127,6 +173,18 @@ class Q:
     def relationships(alias: str | None = None) -> Q:
         """Over RELATIONSHIPS."""
         return Q(ast.Query(ast.Star(), ast.Source("RELATIONSHIPS", alias)))
+
+    @staticmethod
+    def match(pattern: Pattern) -> Q:
+        """Over the twins and relationships that the pattern fits; it names them."""
+        return Q(ast.Query(ast.Star(), match=ast.Match(pattern.nodes, pattern.edges)))
+
+    def join(self, target: str, along: str | Prop, variable: str | None = None) -> Q:
+        """`JOIN target RELATED along [variable]`, where `along` is `source.relationship`."""
+        names = _path(along).names
+        if len(names) != 2:
+            raise QueryError(f"a JOIN goes along source.relationship, not {'.'.join(names)!r}")
+        return Q(replace(self.query, joins=(*self.query.joins, ast.Join(target, names[0], names[1], variable))))
 
     def select(self, *paths: str | Prop, **aliases: str | Prop) -> Q:
         """Project paths, keyed by their last name, or by the given alias: `select("T.name", total="T.load")`."""
@@ -148,10 +206,10 @@ class Q:
         return Q(replace(self.query, where=all_of(*given, *conditions)))
 
     def text(self) -> str:
-        """The query text; raises `QueryError` when it is longer than the service accepts."""
+        """The query text; raises `QueryError` for one that the service would refuse."""
         text = format_query(self.query)
-        if len(text) > limits.ADT_QUERY_CHARS:
-            raise QueryError(f"the query has {len(text)} characters, more than {limits.ADT_QUERY_CHARS}")
+        check_text(text)
+        check(self.query)
         return text
 
     def __str__(self) -> str:
@@ -160,105 +218,3 @@ class Q:
 
 def _path(path: str | Prop) -> ast.Path:
     return path.path if isinstance(path, Prop) else prop(path).path
-
-
-def format_query(query: ast.Query) -> str:
-    """The text of a query."""
-    parts = ["SELECT", *([f"TOP({query.top})"] if query.top is not None else [])]
-    match query.select:
-        case ast.Count():
-            if query.top is not None:
-                raise QueryError("COUNT() and TOP exclude each other")
-            parts.append("COUNT()")
-        case ast.Some(items):
-            parts.append(", ".join(_projection(item) for item in items))
-        case _:
-            parts += ["*"] if query.top is None else []
-    parts += ["FROM", query.source.collection]
-    if query.source.alias is not None:
-        parts.append(_name(query.source.alias))
-    for join in query.joins:
-        parts.append(f"JOIN {_name(join.target)} RELATED {_name(join.source)}.{_name(join.relationship)}")
-        parts += [_name(join.variable)] if join.variable else []
-    if query.match:
-        nodes = [f"({_name(node.name) if node.name else ''})" for node in query.match.nodes]
-        edges = [_edge(edge) for edge in query.match.edges]
-        parts.append("MATCH " + nodes[0] + "".join(edge + node for edge, node in zip(edges, nodes[1:], strict=True)))
-    if query.where is not None:
-        parts += ["WHERE", _condition(query.where)]
-    return " ".join(parts)
-
-
-def _projection(item: ast.Projection) -> str:
-    return _dotted(item.path) + (f" AS {_name(item.alias)}" if item.alias else "")
-
-
-def _edge(edge: ast.Edge) -> str:
-    inside = _name(edge.variable) if edge.variable else ""
-    if edge.names:
-        inside += ":" + "|".join(_name(name) for name in edge.names)
-    if edge.hops:
-        first = "" if edge.hops.first is None else str(edge.hops.first)
-        inside += f"*{edge.hops.last}" if edge.hops.exact else f"*{first}..{edge.hops.last}"
-    return f"{'<-' if edge.direction == 'in' else '-'}[{inside}]{'->' if edge.direction == 'out' else '-'}"
-
-
-def _condition(expr: ast.Expr) -> str:
-    match expr:
-        case ast.And(items):
-            return " AND ".join(_inner(item, ast.And | ast.Or) for item in items)
-        case ast.Or(items):
-            return " OR ".join(_inner(item, ast.Or) for item in items)
-        case ast.Not(item):
-            return f"NOT {_inner(item, ast.And | ast.Or | ast.Not)}"
-        case ast.Comparison(left, op, right):
-            return f"{_dotted(left)} {op} {_dotted(right) if isinstance(right, ast.Path) else _literal(right.value)}"
-        case ast.InList(path, values, negated):
-            if not 0 < len(values) <= limits.ADT_IN_ITEMS:
-                raise QueryError(f"a list has 1 to {limits.ADT_IN_ITEMS} items, not {len(values)}")
-            listed = ", ".join(_literal(value) for value in values)
-            return f"{_dotted(path)} {'NIN' if negated else 'IN'} [{listed}]"
-        case ast.TypeTest(name, path):
-            return f"{name}({_dotted(path)})"
-        case ast.StringTest(name, path, text):
-            return f"{name}({_dotted(path)}, {_literal(text)})"
-        case ast.ArrayContains(path, value):
-            return f"ARRAY_CONTAINS({_dotted(path)}, {_literal(value)})"
-        case ast.IsOfModel(model, collection, exact):
-            first = f"{_name(collection)}, " if collection else ""
-            return f"IS_OF_MODEL({first}{_literal(model)}{', exact' if exact else ''})"
-    raise AssertionError(f"a condition of an unknown kind: {expr!r}")
-
-
-def _inner(expr: ast.Expr, parenthesised: object) -> str:
-    text = _condition(expr)
-    return f"({text})" if isinstance(expr, parenthesised) else text  # type: ignore[arg-type]
-
-
-def _dotted(path: ast.Path) -> str:
-    return ".".join(_name(name) for name in path.names)
-
-
-def _name(name: str) -> str:
-    if _PLAIN.fullmatch(name) and name.upper() not in ast.RESERVED:
-        return name
-    if not name or "]]" in name or name.endswith("]"):
-        raise QueryError(f"a name that cannot be written in a query: {name!r}")
-    return f"[[{name}]]"
-
-
-def _literal(value: ast.Scalar) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
-        case int():
-            return str(value)
-        case float():
-            if value - value != 0:  # NaN and the infinities have no spelling in the language
-                raise QueryError(f"{value} cannot be written in a query")
-            return repr(value)
-        case _:
-            escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-            return f"'{escaped}'"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from remhart_adt.local.adt import Options
+from remhart_adt.local.adt.database import Database
 
 
 def interface(name: str, *properties: tuple[str, Any], version: int = 1, extends: str | None = None) -> dict[str, Any]:
@@ -217,15 +218,72 @@ def test_what_is_no_query_is_an_sql_query_error(things: Any, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "position", "message"),
     [
-        "SELECT target FROM DIGITALTWINS source JOIN target RELATED source.feeds WHERE source.$dtId = 'x'",
-        "SELECT A, B FROM DIGITALTWINS MATCH (A)-[]->(B) WHERE A.$dtId = 'x'",
+        ("SELECT B FROM DIGITALTWINS A JOIN B RELATED A.feeds", 29, "WHERE must name a twin by $dtId"),
+        ("SELECT B FROM DIGITALTWINS MATCH (A)-[]-(B) WHERE A.x = 1", 27, "WHERE must name a twin by $dtId"),
+        ("SELECT C FROM DIGITALTWINS A JOIN B RELATED A.feeds WHERE A.$dtId = 'x'", 7, "no collection is called 'C'"),
+        ("SELECT * FROM DIGITALTWINS MATCH (A)-[]-(B) WHERE A.$dtId = 'x'", 7, "SELECT * is not allowed"),
+        ("SELECT A FROM DIGITALTWINS MATCH (A)-[*11]-(B) WHERE A.$dtId = 'x'", 36, "at most 10 hops"),
     ],
 )
-def test_join_and_match_are_not_implemented_yet(things: Any, text: str) -> None:
+def test_joins_and_patterns_that_the_service_has_not_are_sql_query_errors(
+    things: Any, text: str, position: int, message: str
+) -> None:
     answer = things("POST", "/query", {"query": text})
-    assert (answer.status, answer.code) == (501, "NotImplemented")
+    assert (answer.status, answer.code) == (400, "SqlQueryError")
+    assert f"Line=1, Position={position}, Message=" in answer.message
+    assert message in answer.message
+
+
+@pytest.mark.parametrize("char", ["\0", "\x1f", "\x7f", "\u2028", "\uffff", "\U0010ffff", "'", '"', "\\", "%", "]"])
+def test_any_character_in_a_string_or_name_is_answered(things: Any, char: str) -> None:
+    literal = char.replace("\\", "\\\\").replace("'", "\\'")
+    things("PATCH", "/digitaltwins/other", [{"op": "add", "path": "/name", "value": f"a{char}b"}])
+    rows = things.query(f"SELECT $dtId FROM DIGITALTWINS WHERE name = 'a{literal}b' AND CONTAINS(name, '{literal}')")
+    assert rows == [{"$dtId": "other"}]
+    for name in (f"a{char}b", char + " "):
+        assert things.query(f"SELECT [[{name}]] FROM DIGITALTWINS T WHERE T.[[{name}]].x = 'a{literal}b'") == []
+
+
+def test_half_a_character_is_no_json_and_no_query(things: Any) -> None:
+    answer = things("POST", "/query", raw=b'{"query":"SELECT * FROM DIGITALTWINS WHERE a = \'\\ud800\'"}')
+    assert (answer.status, answer.code) == (400, "BadRequest")
+
+
+def test_older_api_versions_hide_update_times_in_whatever_shows_a_twin(things: Any) -> None:
+    def rows(text: str) -> list[Any]:
+        return list(things("POST", "/query", {"query": text}, query="api-version=2020-10-31").json["value"])
+
+    model = "dtmi:example:other;1"
+    assert rows("SELECT * FROM DIGITALTWINS WHERE $dtId = 'other'")[0]["$metadata"] == {"$model": model}
+    assert rows("SELECT T FROM DIGITALTWINS T WHERE T.$dtId = 'other'")[0]["T"]["$metadata"] == {"$model": model}
+    assert rows("SELECT T.$metadata FROM DIGITALTWINS T WHERE T.$dtId = 'other'") == [{"$metadata": {"$model": model}}]
+    assert rows("SELECT T.$metadata.$lastUpdateTime FROM DIGITALTWINS T WHERE T.$dtId = 'other'") == [{}]
+    [row] = rows("SELECT B, R FROM DIGITALTWINS A JOIN B RELATED A.feeds R WHERE B.$dtId = 'other'")
+    assert row["B"]["$metadata"] == {"$model": model}
+    assert row["R"] == things("GET", "/digitaltwins/area1-room/relationships/r2").json
+    [row] = things.query("SELECT T.$metadata FROM DIGITALTWINS T WHERE T.$dtId = 'other'")
+    assert list(row["$metadata"]) == ["$model", "$lastUpdateTime"]
+
+
+def test_a_query_that_takes_longer_than_it_may_is_broken_off(wire_to: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    patient = Database.select
+    monkeypatch.setattr(Database, "select", lambda self, statement: patient(self, statement, seconds=0.3))
+    wire = wire_to(Options())
+    model = interface("node")
+    model["contents"].append({"@type": "Relationship", "name": "to"})
+    wire.models(model)
+    ids = [f"t{number}" for number in range(12)]
+    for one in ids:
+        wire.twin(one, "dtmi:example:node;1")
+    for number, one in enumerate(ids):
+        for other in ids[:number]:
+            wire.relate(one, f"{one}-{other}", "to", other)
+    paths = "FROM DIGITALTWINS MATCH (A)-[*{}]-(B) WHERE A.$dtId = 't0'"
+    answer = wire("POST", "/query", {"query": f"SELECT COUNT() {paths.format(10)}"})
+    assert (answer.status, answer.code) == (400, "TimeoutError")
+    assert wire.query(f"SELECT COUNT() {paths.format(2)}") == [{"COUNT": 110}]
 
 
 def test_with_a_query_lag_queries_see_changes_later_than_reads(wire_to: Any) -> None:
