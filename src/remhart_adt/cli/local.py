@@ -48,25 +48,55 @@ def adt(
     throttle: Annotated[
         bool, typer.Option("--throttle", help="Enforce the service's rate limits and answer 429 beyond them.")
     ] = False,
+    retry_after: Annotated[
+        int, typer.Option("--retry-after", min=0, metavar="SECONDS", help="What a throttled answer asks to wait.")
+    ] = 5,
+    capacity: Annotated[
+        float,
+        typer.Option("--capacity", min=0.000001, help="Share of the published rates that --throttle lets through."),
+    ] = 1.0,
     query_lag: Annotated[
         float, typer.Option("--query-lag", min=0.0, metavar="SECONDS", help="Queries see changes this much later.")
     ] = 0.0,
+    clock: Annotated[
+        str,
+        typer.Option("--clock", metavar="system|fake[:TIME]", help="Run on a clock that POST /_remhart/clock moves."),
+    ] = "system",
+    seed: Annotated[
+        int | None, typer.Option("--seed", help="Draw entity tags and ids alike in every run with this number.")
+    ] = None,
+    seed_file: Annotated[
+        Path | None,
+        typer.Option("--seed-file", metavar="FILE", help="Load this graph at the start when there is none yet."),
+    ] = None,
+    blobs: Annotated[
+        Path | None,
+        typer.Option("--blobs", metavar="DIR", help="A folder whose files are the blobs of import jobs."),
+    ] = None,
     allow_remote: RemoteOption = False,
 ) -> None:
     """Serve the Azure Digital Twins API from SQLite until SIGTERM or Ctrl-C.
 
     When ready, one line of JSON on standard output says the endpoint.
     """
-    from remhart_adt.local.adt import serve
+    from remhart_adt.local.adt import Options, parse_clock, serve
 
     serve(
-        data if data == MEMORY else Path(data),
-        host,
-        port,
-        journal=journal,
-        throttle=throttle,
-        query_lag=query_lag,
-        allow_remote=allow_remote,
+        Options(
+            data if data == MEMORY else Path(data),
+            host,
+            port,
+            journal=journal,
+            throttle=throttle,
+            retry_after=retry_after,
+            capacity=capacity,
+            query_lag=query_lag,
+            allow_remote=allow_remote,
+            clock=parse_clock(clock),
+            seed=seed,
+            seed_file=seed_file,
+            blob_folder=blobs,
+        )
     )
 
 

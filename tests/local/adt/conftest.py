@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import http.client
 import json
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,6 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from remhart_adt.local.adt import LocalAdt, Options
+from remhart_adt.local.adt.instance import Instance
 from remhart_adt.testing import local_adt as local_adt
 
 API = "2023-10-31"
@@ -107,6 +111,29 @@ class Wire:
     def admin(self, method: str, path: str, body: Any = None) -> Answer:
         return self(method, f"/_remhart{path}", body, query="")
 
+    # what lies behind the operations
+
+    @property
+    def instance(self) -> Instance:
+        """The server's instance; only `run` may touch it."""
+        server: Any = self.server._server
+        found: Instance = server.instances[0]
+        return found
+
+    def run(self, function: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+        """The result of an async function, run on the server's loop."""
+        server: Any = self.server._server
+        return asyncio.run_coroutine_threadsafe(function(), server.servers[0].get_loop()).result(20)
+
+    def endpoint(self, name: str, **document: Any) -> None:
+        """An endpoint for event routes."""
+
+        async def put() -> None:
+            self.instance.events.put_endpoint(name, document)
+            await self.instance.store.flush()
+
+        self.run(put)
+
 
 @pytest.fixture(scope="session")
 def session_server() -> Iterator[LocalAdt]:
@@ -122,6 +149,12 @@ def wire(session_server: LocalAdt) -> Iterator[Wire]:
     assert client.admin("POST", "/reset").status == 204
     yield client
     client.close()
+
+
+@pytest.fixture(scope="session")
+def wire_of() -> Any:
+    """A function from a server to a raw client of it, for fixtures of a wider scope than a test."""
+    return Wire
 
 
 @pytest.fixture
@@ -191,6 +224,24 @@ def house(wire: Wire) -> Wire:
     )
     wire.models(room, engine, device)
     return wire
+
+
+def talk(server: LocalAdt, sent: bytes, *, wait: float = 10.0) -> bytes:
+    """What comes back for these bytes until the server closes or has been silent for `wait` seconds."""
+    split = urlsplit(server.endpoint)
+    got = b""
+    address = (split.hostname or "", split.port or 0)
+    with socket.create_connection(address, timeout=wait) as client, contextlib.suppress(OSError):
+        client.sendall(sent)
+        while part := client.recv(65536):
+            got += part
+    return got
+
+
+@pytest.fixture
+def say(session_server: LocalAdt) -> Any:
+    """Sends bytes as they are, and what comes back; ask for `Connection: close`, or it waits for the time-out."""
+    return lambda sent, **more: talk(session_server, sent, **more)
 
 
 ROOM = "dtmi:test:Room;1"

@@ -6,6 +6,8 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
+
 ROOM, DEVICE, ENGINE = "dtmi:test:Room;1", "dtmi:test:Device;1", "dtmi:test:Engine;1"
 
 
@@ -56,13 +58,8 @@ def test_hostile_definitions_are_refused_not_fatal(wire: Any) -> None:
     for _ in range(200):
         deep = {"@type": "Array", "elementSchema": deep}
     for body in (
-        [None],
-        [[]],
-        [5],
-        ["x"],
         [{"@context": "dtmi:dtdl:context;2", "@id": 5}],
         [{"@context": "dtmi:dtdl:context;2", "@id": "not a dtmi", "@type": "Interface"}],
-        [{"@context": "dtmi:dtdl:context;99", "@id": "dtmi:a:b;1", "@type": "Interface"}],
         [{"@context": "dtmi:dtdl:context;3", "@id": "dtmi:a:b;1", "@type": "Property"}],
         [
             {
@@ -76,6 +73,38 @@ def test_hostile_definitions_are_refused_not_fatal(wire: Any) -> None:
         answer = wire("POST", "/models", body)
         assert (answer.status, answer.code) == (400, "DTDLParserError"), body
     assert ids(wire("GET", "/models")) == []
+
+
+@pytest.mark.parametrize("item", [None, [], 5, "x", [{"@id": "dtmi:a:b;1"}]])
+def test_an_array_of_anything_but_objects_is_no_list_of_models(wire: Any, make_interface: Any, item: Any) -> None:
+    answer = wire("POST", "/models", [make_interface("A"), item])
+    assert (answer.status, answer.code) == (400, "InvalidArgument")
+    assert answer.message.startswith("Operation failed as models provided was empty or of a type that is not supported")
+    assert ids(wire("GET", "/models")) == []
+
+
+@pytest.mark.parametrize("version", [1, 4, 99])
+def test_a_dtdl_version_the_service_does_not_take_has_a_code_of_its_own(wire: Any, version: int) -> None:
+    model = {"@context": f"dtmi:dtdl:context;{version}", "@id": "dtmi:a:b;1", "@type": "Interface"}
+    answer = wire("POST", "/models", [model])
+    assert (answer.status, answer.code) == (400, "ModelVersionNotSupported")
+    assert str(version) in answer.message
+
+
+def test_every_missing_reference_is_named_with_its_number_of_places(wire: Any, make_interface: Any) -> None:
+    part = [{"@type": "Component", "name": f"part{n}", "schema": "dtmi:test:Part;1"} for n in range(2)]
+    answer = wire("POST", "/models", [make_interface("Whole", *part, extends="dtmi:test:Base;1")])
+    assert answer.code == "DTDLParserError"
+    said = "DtmiResolverAsync failed to resolve requisite references to element(s): "
+    assert said in answer.message
+    assert "dtmi:test:Part;1 (referenced in 2 places)" in answer.message
+    assert "dtmi:test:Base;1 (referenced in 1 place)" in answer.message
+
+
+def test_dependencies_are_asked_of_so_many_models_and_no_more(wire: Any) -> None:
+    roots = "&".join(f"dependenciesFor=dtmi:test:M{n}%3B1" for n in range(251))
+    answer = wire("GET", "/models", query=f"{roots}&api-version=2023-10-31")
+    assert (answer.status, answer.code) == (400, "LimitExceeded")
 
 
 def test_the_same_id_twice_in_one_batch_is_refused(wire: Any, make_interface: Any) -> None:

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from remhart_adt.errors import LocalServerError
-from remhart_adt.local.adt import serve, start_adt
+from remhart_adt.local.adt import LocalAdt, Options, serve
 
 pytestmark = pytest.mark.process
 
@@ -45,7 +45,8 @@ class Process:
     """A server process; `endpoint` once it is ready."""
 
     def __init__(self, **arguments: Any) -> None:
-        code = f"from pathlib import PosixPath; from remhart_adt.local.adt import serve; serve(**{arguments!r})"
+        code = "from pathlib import PosixPath; from remhart_adt.local.adt import Options, serve"
+        code += f"; serve(Options(**{arguments!r}))"
         self.popen = subprocess.Popen(
             [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
@@ -185,35 +186,34 @@ def test_nothing_acknowledged_is_lost_by_sigkill(start: Any, tmp_path: Path, see
 
 def test_other_than_loopback_addresses_are_refused_unless_allowed() -> None:
     with pytest.raises(LocalServerError, match="allow-remote"):
-        serve(host="0.0.0.0")
+        serve(Options(host="0.0.0.0"))
     with pytest.raises(LocalServerError, match="not an address"):
-        serve(host="no such host")
+        serve(Options(host="no such host"))
 
 
 async def test_a_remote_address_is_served_when_allowed() -> None:
-    server = await start_adt(host="0.0.0.0", allow_remote=True)
-    port = urlsplit(server.endpoint).port
-    assert call(f"http://127.0.0.1:{port}", "GET", "/models")[0] == 200
-    await server.close()
+    async with LocalAdt(Options(host="0.0.0.0", allow_remote=True)) as server:
+        port = urlsplit(server.endpoint).port
+        assert call(f"http://127.0.0.1:{port}", "GET", "/models")[0] == 200
 
 
-async def test_a_taken_port_and_a_foreign_file_say_what_is_wrong(tmp_path: Path) -> None:
+def test_a_taken_port_and_a_foreign_file_say_what_is_wrong(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(LocalServerError, match="cannot listen"):
-            await start_adt(port=taken.getsockname()[1])
+            LocalAdt(Options(port=taken.getsockname()[1])).start()
     foreign = tmp_path / "notes.txt"
     foreign.write_text("this is no database, and it is long enough to look like one" * 100)
     with pytest.raises(LocalServerError, match="data file"):
-        await start_adt(data=foreign)
+        LocalAdt(Options(data=foreign)).start()
     assert foreign.read_text().startswith("this is no database")
     with pytest.raises(LocalServerError, match="journal"):
-        await start_adt(journal=tmp_path / "no folder" / "journal")
+        LocalAdt(Options(journal=tmp_path / "no folder" / "journal")).start()
 
 
 async def test_the_handle_starts_and_stops_in_this_process(tmp_path: Path) -> None:
-    async with await start_adt(data=tmp_path / "adt.sqlite") as server:
+    async with LocalAdt(Options(data=tmp_path / "adt.sqlite")) as server:
         assert server.admin == f"{server.endpoint}/_remhart"
         assert call(server.endpoint, "GET", "/models") == (200, {"value": [], "nextLink": None})
     with pytest.raises(ConnectionRefusedError):
@@ -227,4 +227,4 @@ def test_a_data_file_of_another_format_is_refused(tmp_path: Path) -> None:
     db.execute("PRAGMA user_version=99")
     db.close()
     with pytest.raises(LocalServerError, match="format 99"):
-        serve(data=file)
+        serve(Options(data=file))

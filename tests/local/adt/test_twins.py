@@ -83,6 +83,20 @@ def test_a_component_must_be_there(house: Any) -> None:
     assert put(house, "d", DEVICE, engine={"$metadata": {}}).status == 200
 
 
+def test_a_telemetry_or_relationship_of_the_model_holds_no_value(house: Any, make_interface: Any) -> None:
+    noise = {"@type": "Telemetry", "name": "noise", "schema": "double"}
+    house.models(make_interface("Loud", noise, {"@type": "Relationship", "name": "near"}))
+    loud = "dtmi:test:Loud;1"
+    refused = put(house, "r", loud, noise=1.5, near="x", far=1)
+    assert refused.details == [
+        "noise is not a property - it is a Telemetry.",
+        "near is not a property - it is a Relationship.",
+        "far does not appear on the DTDL for Twin.",
+    ]
+    put(house, "r", loud)
+    assert patch(house, "r", add("/noise", 1.5)).details == ["noise is not a property - it is a Telemetry."]
+
+
 def test_a_twin_needs_a_model(house: Any) -> None:
     assert house("PUT", "/digitaltwins/r", {"name": "x"}).code == "ValidationFailed"
     assert house("PUT", "/digitaltwins/r", {"$metadata": {"$model": 5}}).code == "ValidationFailed"
@@ -99,6 +113,17 @@ def test_a_source_time_given_at_creation_is_kept(house: Any) -> None:
 def test_strings_are_limited_to_4_kb(house: Any) -> None:
     assert put(house, "r", ROOM, name="x" * 4096).status == 200
     assert put(house, "r", ROOM, name="ü" * 2049).code == "ValidationFailed"
+
+
+def test_if_none_match_takes_nothing_but_a_star(house: Any) -> None:
+    body = {"$metadata": {"$model": ROOM}}
+    for value in ("XXX", 'W/"7e67a355-f19c-4c19-8a10-2d69b2d2253f"', ""):
+        refused = house("PUT", "/digitaltwins/r", body, headers={"If-None-Match": value})
+        assert (refused.status, refused.code) == (400, "InvalidArgument")
+        assert refused.message == "Invalid If-None-Match header value. Allowed value(s): If-None-Match: *"
+    assert house("GET", "/digitaltwins/r").status == 404
+    assert house("PUT", "/digitaltwins/r", body, headers={"If-None-Match": "*"}).status == 200
+    assert house("PUT", "/digitaltwins/r", body, headers={"If-None-Match": "*"}).code == "PreconditionFailed"
 
 
 def test_if_match_on_put_is_ignored(house: Any) -> None:
@@ -212,6 +237,21 @@ def test_a_body_that_is_no_patch_is_a_binding_failure(house: Any, body: Any) -> 
     assert answer.json["title"] == "One or more validation errors occurred."
 
 
+@pytest.mark.parametrize("depth", [100, 1000])
+def test_a_deep_body_that_is_no_patch_is_a_binding_failure_too(house: Any, depth: int) -> None:
+    put(house, "r", ROOM)
+    answer = house("PATCH", "/digitaltwins/r", raw=b"[1," + b"[" * depth + b"]" * depth + b"]", headers=PATCH)
+    assert (answer.status, answer.headers["content-type"][:24]) == (400, "application/problem+json")
+    assert list(answer.json["errors"]) == ["[0]", "[1]", "jsonPatchDocument"]
+
+
+def test_many_elements_that_are_no_operations_are_not_all_listed(house: Any) -> None:
+    put(house, "r", ROOM)
+    answer = house("PATCH", "/digitaltwins/r", [1] * 10_000, headers=PATCH)
+    assert answer.status == 400
+    assert list(answer.json["errors"])[199:] == ["[199]", "jsonPatchDocument"]
+
+
 @pytest.mark.parametrize(
     "op", [{"op": "add", "path": "/floor"}, {"op": "add", "value": 1}, {"op": 1, "path": "/floor"}]
 )
@@ -230,6 +270,69 @@ def test_conditions_of_a_patch(house: Any) -> None:
 
 
 # --- source times
+
+
+@pytest.mark.parametrize("value", ["XXX", "etag-value", "7e67a355-f19c-4c19-8a10-2d69b2d2253f", "", '"a', '* , "a"'])
+def test_an_if_match_that_holds_no_entity_tag_is_refused(house: Any, value: str) -> None:
+    put(house, "d", DEVICE, engine={"$metadata": {}})
+    refusals = (
+        patch(house, "d", add("/name", "n"), **{"If-Match": value}),
+        patch(house, "d/components/engine", add("/speed", 1), **{"If-Match": value}),
+        house("DELETE", "/digitaltwins/d", headers={"If-Match": value}),
+    )
+    for refused in refusals:
+        assert (refused.status, refused.code) == (400, "InvalidArgument")
+        assert refused.message == "Invalid If-Match header value. Allowed value(s): If-Match: {etag} or If-Match: *"
+    assert "name" not in get(house, "d")
+
+
+def test_if_match_may_list_several_entity_tags(house: Any) -> None:
+    etag = put(house, "r", ROOM).etag
+    other = 'W/"7e67a355-f19c-4c19-8a10-2d69b2d2253f"'
+    answer = patch(house, "r", add("/floor", 1), **{"If-Match": f'{other}, "x" ,{etag}'})
+    assert answer.status == 204
+    refused = patch(house, "r", add("/floor", 2), **{"If-Match": f"{other},{etag}"})
+    assert (refused.status, refused.code) == (412, "PreconditionFailed")
+    strong = patch(house, "r", add("/floor", 2), **{"If-Match": answer.etag.removeprefix("W/")})
+    assert strong.status == 412
+
+
+def test_replace_needs_a_value_to_replace(house: Any) -> None:
+    put(house, "d", DEVICE, engine={"$metadata": {}})
+    for path, op in (("d", replace("/name", "n")), ("d/components/engine", replace("/label", "n"))):
+        refused = patch(house, path, op)
+        assert (refused.status, refused.code) == (400, "JsonPatchInvalid")
+        assert refused.message.startswith(f"{op['path'][1:]} does not exist on component. Please provide a valid")
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [
+        ("2020-10-31", "Could not resolve path /motor/speed. "),
+        ("2022-05-31", "/motor/speed was not found. "),
+        ("2023-10-31", "/motor/speed was not found. "),
+    ],
+)
+def test_a_component_that_is_not_there_is_a_path_that_leads_nowhere(house: Any, version: str, said: str) -> None:
+    put(house, "d", DEVICE, engine={"$metadata": {}})
+    body = [replace("/speed", 1)]
+    refused = house("PATCH", "/digitaltwins/d/components/motor", body, query=f"api-version={version}", headers=PATCH)
+    assert (refused.status, refused.code) == (400, "JsonPatchInvalid")
+    assert refused.message.startswith(said)
+
+
+def test_telemetry_is_taken_for_what_is_there_whatever_it_says(house: Any) -> None:
+    put(house, "d", DEVICE, engine={"$metadata": {}})
+    sent = {"Message-Id": "m", "Telemetry-Source-Time": "01/01/01 0:00:00 +00:00"}
+    for path in ("d/telemetry", "d/components/engine/telemetry"):
+        for body in ({"any": 1}, "text", [1], 5, None):
+            raw = b"null" if body is None else None
+            assert house("POST", f"/digitaltwins/{path}", body, raw=raw, headers=sent).status == 204
+        assert house("POST", f"/digitaltwins/{path}", headers=sent).code == "BadRequest"
+    for name in ("motor", "name", "$metadata"):
+        refused = house("POST", f"/digitaltwins/d/components/{name}/telemetry", {"a": 1})
+        assert (refused.status, refused.code) == (404, "ComponentNotFound")
+    assert house("POST", "/digitaltwins/x/components/engine/telemetry", {"a": 1}).code == "DigitalTwinNotFound"
 
 
 def test_a_source_time_is_set_kept_over_later_values_and_gone_with_its_property(house: Any) -> None:

@@ -9,23 +9,22 @@ for the commit, too: nobody is told of a state that a killed server would not ha
 from __future__ import annotations
 
 import asyncio
-import random
 import sqlite3
 from collections.abc import Awaitable, Callable, MutableMapping
-from http import HTTPStatus
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qs
 
 import orjson
 
 from remhart_adt import limits, log
-from remhart_adt.clock import SYSTEM
-from remhart_adt.local.adt import errors, routes
+from remhart_adt.clock import SYSTEM, Clock
+from remhart_adt.local.adt import errors, gateway, misbehave, routes
+from remhart_adt.local.adt.chance import Chance
 from remhart_adt.local.adt.faults import Fault, Faults
 from remhart_adt.local.adt.instance import Instance
 from remhart_adt.local.adt.journal import Journal
 from remhart_adt.local.adt.patch import PatchBindingError
-from remhart_adt.local.adt.throttle import Throttle
+from remhart_adt.local.adt.sending import Sender, trace
 from remhart_adt.local.adt.types import API_VERSIONS, AdtError, Request, Response
 
 __all__ = ["AdtApp", "Receive", "Scope", "Send"]
@@ -35,8 +34,10 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-_MODELS_BYTES: Final = 64 * 1024 * 1024
-_JSON: Final = b"application/json"
+# The documentation only says that large ontologies must be split. Decoded, JSON takes up to twenty times its text.
+_MODELS_BYTES: Final = 16 * 1024 * 1024
+_DISCARD_SECONDS: Final = 5.0
+_FIELDS: Final = 1000  # parameters of a query string
 _LOG: Final = log.get(__name__)
 
 
@@ -54,24 +55,26 @@ class AdtApp:
         instance: Instance,
         journal: Journal,
         faults: Faults,
-        throttle: Throttle | None,
         *,
-        retry_after: int = 5,
+        chance: Chance | None = None,
+        clock: Clock = SYSTEM,
     ) -> None:
         self.instance = instance
+        self.instances = {instance.name: instance}
         self.journal = journal
         self.faults = faults
-        self.throttle = throttle
+        self.chance = chance or Chance()
+        self.clock = clock
         self.admin: Callable[[Scope, Receive, Send], Awaitable[None]] | None = None
         self.reset: Resetter | None = None
-        self._retry_after = str(retry_after).encode()
+        self._sender = Sender(self.chance.branch("wire"), clock)
         self.attach(instance)
 
     def attach(self, instance: Instance) -> None:
         """Close journal rows at the commits of an instance."""
 
         def on_commit(committed: bool) -> None:
-            self.journal.close(SYSTEM.now_us(), failed=not committed)
+            self.journal.close(self.clock.now_us(), failed=not committed, instance=instance.name)
             if not committed:  # memory may hold what the file has not
                 instance.restore()
 
@@ -85,53 +88,109 @@ class AdtApp:
             await self.instance.store.flush()
             await self.admin(scope, receive, send)
             return
-        arrived = SYSTEM.now_us()
+        arrived = self.clock.now_us()
         method: str = scope["method"]
         path = raw_path.decode("latin-1")
         limit = _MODELS_BYTES if path[1:7].lower() == "models" else limits.ADT_TWIN_BYTES
-        body = await _read(receive, limit)
         headers = dict(scope["headers"])
-        fault = self.faults.take(method, path)
-        if fault is not None and fault.delay_ms:
-            await asyncio.sleep(fault.delay_ms / 1000)
-        instance = self.instance
-        store = instance.store
-        dropped = wrote = False
-        if fault is not None and fault.action == "reset":
-            response, dropped = Response(0), True
-        elif fault is not None and fault.action == "status":
-            response = _injected(fault)
-        else:
-            writes = store.writes
-            answer = self._answer(instance, method, path, scope, headers, body, limit)
-            response = answer if isinstance(answer, Response) else await _later(instance, answer, headers)
-            wrote = store.writes != writes
-            dropped = fault is not None and fault.action == "drop"
-        if_match = headers.get(b"if-match")
-        row = self.journal.open(
-            arrived,
-            method,
-            path,
-            None if if_match is None else if_match.decode("latin-1"),
-            body or b"",
-            response.status,
-            response.etag,
-        )
-        if fault is not None:
-            row.note = f"fault: {fault.action}"
-        if wrote or store.pending:
-            try:
-                await (store.flush() if wrote else store.committed())
-            except (sqlite3.Error, OSError) as error:
-                response = _internal(error)
-        else:
-            self.journal.close(SYSTEM.now_us())
-        if dropped and self.reset is not None:
-            self.reset(scope)
-            while (await receive())["type"] != "http.disconnect":
-                pass
+        try:
+            body = await _read(receive, headers, limit)
+        except _GoneError:
             return
-        await _send(send, response, headers.get(b"traceparent"), close=body is None)
+        instance = self.instance
+        fault = self.faults.take(method, path, headers, instance.name)
+        if fault is not None and fault.delay_ms:
+            await misbehave.wait(fault, fault.delay_ms / 1000, receive)
+        try:
+            response, wrote = await self._respond(instance, method, path, scope, headers, body, limit, fault)
+            size = len(response.body or b"")
+            row = self.journal.open(
+                arrived,
+                method,
+                path,
+                headers,
+                body or b"",
+                response.status,
+                response.etag,
+                size=size,
+                instance=instance.name,
+            )
+            if fault is not None:
+                row.note, row.fault = f"fault: {fault.action}", fault.id
+            store = instance.store
+            if wrote or store.pending:
+                try:
+                    await (store.flush() if wrote else store.committed())
+                except (sqlite3.Error, OSError) as error:
+                    response = _internal(error)
+            else:
+                self.journal.close(self.clock.now_us(), instance=instance.name)
+            traceparent = headers.get(b"traceparent")
+            if fault is None:
+                await self._sender.send(send, response, traceparent, close=body is None)
+            else:
+                await self._misbehave(fault, response, traceparent, scope, receive, send, close=body is None)
+            if body is None and not scope.get("reset"):
+                if b"expect" not in headers:  # else the client waits for leave to send, which it was not given
+                    await _discard(receive)
+                await send({"type": "http.response.body", "body": b""})
+        finally:
+            if instance.throttle.enabled:
+                instance.throttle.done(scope.get("twin"))
+
+    async def _respond(
+        self,
+        instance: Instance,
+        method: str,
+        path: str,
+        scope: Scope,
+        headers: dict[bytes, bytes],
+        body: bytes | None,
+        limit: int,
+        fault: Fault | None,
+    ) -> tuple[Response, bool]:
+        """The answer, and whether something was written for it."""
+        if fault is not None and fault.action in ("reset", "hang"):
+            return Response(0), False
+        if fault is not None and fault.action == "status":
+            return gateway.injected(fault), False
+        writes = instance.store.writes
+        answer = self._answer(instance, method, path, scope, headers, body, limit)
+        response = answer if isinstance(answer, Response) else await _later(instance, answer, headers)
+        if instance.throttle.enabled:
+            charge = next((value for name, value in response.headers if name == b"query-charge"), b"0")
+            instance.throttle.charge(float(charge))
+        return response, instance.store.writes != writes
+
+    async def _misbehave(
+        self,
+        fault: Fault,
+        response: Response,
+        traceparent: bytes | None,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        close: bool,
+    ) -> None:
+        """Answer as the fault wants it: slowly, in part, or not at all."""
+        if fault.action in ("status", "delay"):
+            await self._sender.send(send, response, traceparent, close=close)
+            return
+        if fault.action == "drip":
+            await send(self._sender.start(response, traceparent, close=close))
+            await misbehave.drip(fault, response.body or b"", receive, send, more=close)
+            return
+        if fault.action == "hang":
+            await misbehave.hang(fault, receive)
+        elif fault.action == "half" and response.body:
+            await send(self._sender.start(response, traceparent, close=False))
+            await misbehave.half(response.body, send)
+        if self.reset is not None:
+            self.reset(scope)
+            scope["reset"] = True
+        while (await receive())["type"] != "http.disconnect":
+            pass
 
     def _answer(
         self,
@@ -145,11 +204,15 @@ class AdtApp:
     ) -> Response | Awaitable[Response]:
         try:
             segments = routes.split_path(scope["raw_path"])
-            operation = routes.find(method, segments)
-            if self.throttle is not None:
-                changes = operation.kind in ("patch", "create")
-                if self.throttle.refuses(operation.kind, segments[1] if changes else None):
-                    return self._throttled()
+            operation, ids = routes.find(method, segments)
+            throttle = instance.throttle
+            if throttle.enabled:
+                twin = segments[1] if segments[0].lower() == "digitaltwins" else None
+                refused = throttle.admit(operation.kind, twin)
+                if refused:
+                    refuse = gateway.quota_reached if refused == "quota" else gateway.rate_limited
+                    return refuse(throttle.retry_after)
+                scope["twin"] = twin
             if body is None:
                 raise errors.too_large(limit)
             query_string = scope["query_string"]
@@ -158,13 +221,10 @@ class AdtApp:
             if version not in API_VERSIONS:
                 raise _unsupported_version(version)
             base = f"{scope['scheme']}://{headers.get(b'host', b'127.0.0.1').decode('latin-1')}"
-            request = Request(method, path, segments, params, headers, body, base, version)
-            return operation.handler(instance, request, *segments[1::2])
+            request = Request(method, path, segments, params, headers, body, base, version, instance.chance)
+            return operation.handler(instance, request, *ids)
         except Exception as error:
             return _refusal(instance, error, headers)
-
-    def _throttled(self) -> Response:
-        return _gateway_429([(b"retry-after", self._retry_after)])
 
 
 _version_params: dict[bytes, dict[str, list[str]]] = {}
@@ -175,28 +235,46 @@ def _params(query_string: bytes) -> dict[str, list[str]]:
     known = _version_params.get(query_string)
     if known is not None:
         return known
-    params = parse_qs(query_string.decode("latin-1"), keep_blank_values=True, max_num_fields=1000)
+    try:
+        params = parse_qs(query_string.decode("latin-1"), keep_blank_values=True, max_num_fields=_FIELDS)
+    except ValueError:
+        raise errors.invalid_argument(f"The query string has more than {_FIELDS} parameters.") from None
     if params.keys() == {"api-version"} and len(_version_params) < 100:
         _version_params[query_string] = params
     return params
 
 
-async def _read(receive: Receive, limit: int) -> bytes | None:
-    """The whole body, or None when it is longer than the limit."""
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body", False):
-        return body if len(body) <= limit else None
-    parts = [body]
-    size = len(body)
-    while message.get("more_body", False):
-        if size > limit:
-            return None
+class _GoneError(Exception):
+    """The client closed the connection before its request was whole."""
+
+
+async def _read(receive: Receive, headers: dict[bytes, bytes], limit: int) -> bytes | None:
+    """The whole body, or None when it is longer than the limit; a length that is announced is believed at once."""
+    if int(headers.get(b"content-length", b"0")) > limit:  # h11 has checked that it is a number
+        return None
+    parts: list[bytes] = []
+    size = 0
+    while True:
         message = await receive()
+        if message["type"] == "http.disconnect":  # what came is a part of a request that nobody finished
+            raise _GoneError
         part = message.get("body", b"")
         size += len(part)
+        if size > limit:
+            return None
+        if not message.get("more_body", False):
+            return b"".join((*parts, part)) if parts else part
         parts.append(part)
-    return b"".join(parts) if size <= limit else None
+
+
+async def _discard(receive: Receive) -> None:
+    """Read on for a while and keep nothing: who closes on a client that still sends resets it, answer and all."""
+    try:
+        async with asyncio.timeout(_DISCARD_SECONDS):
+            while (await receive()).get("more_body", False):
+                pass
+    except TimeoutError:
+        return
 
 
 def _unsupported_version(version: str) -> AdtError:
@@ -205,34 +283,6 @@ def _unsupported_version(version: str) -> AdtError:
     return errors.invalid_argument(
         f"The api-version {version} is not supported. Supported versions: {', '.join(API_VERSIONS)}."
     )
-
-
-def _gateway_429(headers: list[tuple[bytes, bytes]]) -> Response:
-    """The gateway's own shape: `statusCode` in place of a code, and no error header."""
-    message = (
-        "Maximum request rate limit reached. For Azure Digital Twins rate limiting details please see "
-        "http://aka.ms/dtv2limits."
-    )
-    body = orjson.dumps({"error": {"statusCode": 429, "message": message}})
-    return Response(429, body, media=_JSON, headers=headers)
-
-
-def _injected(fault: Fault) -> Response:
-    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in fault.headers.items()]
-    if fault.body is None and fault.status == 429:
-        return _gateway_429(headers)
-    if fault.body is None and fault.status == 401:
-        return Response(401, orjson.dumps({"statusCode": 401, "message": "Unauthorized"}), media=_JSON, headers=headers)
-    if fault.status in (204, 304):
-        return Response(fault.status, None, headers=headers)
-    try:
-        phrase = HTTPStatus(fault.status).phrase.replace(" ", "")
-    except ValueError:
-        phrase = "Injected"
-    body = fault.body
-    if body is None:
-        body = {"error": {"code": phrase, "message": "This answer was asked for by POST /_remhart/faults."}}
-    return Response(fault.status, orjson.dumps(body), headers=headers)
 
 
 async def _later(instance: Instance, answer: Awaitable[Response], headers: dict[bytes, bytes]) -> Response:
@@ -248,7 +298,7 @@ def _refusal(instance: Instance, error: Exception, headers: dict[bytes, bytes]) 
         code = "" if error.code == "BadRequest" else error.code
         return Response(error.status, orjson.dumps(error.body()), code=code)
     if isinstance(error, PatchBindingError):
-        return _problem(error, headers.get(b"traceparent"))
+        return _problem(instance, error, headers.get(b"traceparent"))
     if isinstance(error, sqlite3.Error):
         instance.store.fail(error)
     else:
@@ -262,9 +312,9 @@ def _internal(error: Exception) -> Response:
     return Response(500, orjson.dumps(body), code="InternalServerError")
 
 
-def _problem(error: PatchBindingError, traceparent: bytes | None) -> Response:
+def _problem(instance: Instance, error: PatchBindingError, traceparent: bytes | None) -> Response:
     """What the service's model binding answers when a body cannot be read as a patch document at all."""
-    trace_id, span_id = _trace(traceparent)
+    trace_id, span_id = trace(instance.chance, traceparent)
     body = {
         "errors": error.errors,
         "type": "https://tools.ietf.org/html/rfc7231#section-6.5.1",
@@ -274,35 +324,5 @@ def _problem(error: PatchBindingError, traceparent: bytes | None) -> Response:
         "instance": None,
         "extensions": {"traceId": f"00-{trace_id}-{span_id}-00"},
     }
-    return Response(400, orjson.dumps(body), media=b"application/problem+json; charset=utf-8")
-
-
-def _trace(traceparent: bytes | None) -> tuple[str, str]:
-    """The caller's trace id, or a new one, and a new span id."""
-    parts = traceparent.decode("latin-1").split("-") if traceparent else []
-    known = parts[1] if len(parts) >= 4 and len(parts[1]) == 32 and parts[1].isalnum() else ""
-    return known or f"{random.getrandbits(128):032x}", f"{random.getrandbits(64):016x}"
-
-
-async def _send(send: Send, response: Response, traceparent: bytes | None, *, close: bool) -> None:
-    trace_id, span_id = _trace(traceparent)
-    number = f"{random.getrandbits(128):032x}"
-    correlation = f"{number[:8]}-{number[8:12]}-{number[12:16]}-{number[16:20]}-{number[20:]}"
-    headers = [
-        (b"strict-transport-security", b"max-age=2592000"),
-        (b"traceresponse", f"00-{trace_id}-{span_id}-01".encode()),
-        (b"mise-correlation-id", correlation.encode()),
-        *response.headers,
-    ]
-    if response.etag:
-        headers.append((b"etag", response.etag.encode()))
-    if response.code:
-        headers.append((b"x-ms-error-code", response.code.encode()))
-    if response.body is not None:
-        headers.append((b"content-type", response.media))
-        if not response.chunked:
-            headers.append((b"content-length", str(len(response.body)).encode()))
-    if close:
-        headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": response.body or b""})
+    media = b"application/problem+json; charset=utf-8"
+    return Response(400, orjson.dumps(body), media=media, trace_id=trace_id)

@@ -24,6 +24,7 @@ __all__ = ["Catalog", "Model"]
 
 # A report may have a line for every element of 250 models; the service's own messages are not that long either.
 _SHOWN: Final = 20
+_VERSION_RULES: Final = ("unrecognizedContextVersion", "versionNotForAdt")
 _NO_CONTEXT: Final = (
     "In source, top-level JSON object has no @context specifier. Add a '@context' property whose value is a valid DTDL "
     "context specifier, such as 'dtmi:dtdl:context;2'."
@@ -97,19 +98,25 @@ class Catalog:
 
     def upload(self, definitions: list[Any], ticker: Ticker) -> list[Model]:
         """Store all of the interfaces or none; raises the service's refusals."""
+        return self.add(definitions, self.parse(definitions), ticker)
+
+    def parse(self, definitions: list[Any]) -> ModelSet:
+        """The interfaces with what they need of the stored ones; raises the service's refusals. Changes nothing."""
         for definition in definitions:
-            if not isinstance(definition, dict) or "@context" not in definition:
+            if "@context" not in definition:
                 raise errors.model_parse_error(_NO_CONTEXT)
             if not isinstance(definition.get("@id"), str):
                 raise errors.model_parse_error(_NO_ID)
-        ids = [definition["@id"] for definition in definitions]
-        existing = [model_id for model_id in ids if model_id in self._models]
+        existing = [definition["@id"] for definition in definitions if definition["@id"] in self._models]
         if existing:
             raise errors.model_exists(existing)
         try:
-            fresh = parse(definitions, resolver=self._resolve, profile="adt")
+            return parse(definitions, resolver=self._resolve, profile="adt")
         except DtdlError as error:
             raise _parse_error(error) from None
+
+    def add(self, definitions: list[Any], parsed: ModelSet, ticker: Ticker) -> list[Model]:
+        """Store interfaces that were parsed against the models as they are now."""
         added: list[tuple[str, str, int]] = []
         for definition in definitions:
             added.append((definition["@id"], orjson.dumps(definition).decode(), ticker.next()))
@@ -118,8 +125,16 @@ class Catalog:
         numbers = {model_id: n for n, model_id, *_ in self._store.models() if n > number}
         models = [_model(numbers[model_id], text.encode(), False, when) for model_id, text, when in added]
         self._models.update((model.id, model) for model in models)
-        self._use(ModelSet({**self.models.interfaces, **{model_id: fresh[model_id] for model_id in ids}}))
+        fresh = {model_id: parsed[model_id] for model_id, *_ in added}
+        self._use(ModelSet({**self.models.interfaces, **fresh}))
         return models
+
+    def clear(self) -> None:
+        """Remove every model."""
+        for model_id in self._models:
+            self._store.delete_model(model_id)
+        self._models = {}
+        self._use(ModelSet({}))
 
     def _resolve(self, wanted: Sequence[str]) -> list[Any]:
         found = (self._models.get(dtmi) for dtmi in wanted)
@@ -184,11 +199,11 @@ class Catalog:
 
     def check_twin(self, model_id: str, body: Mapping[str, Any]) -> list[str]:
         """A whole twin as given to PUT; its size shows when it is stored."""
-        return _messages(check_twin(self.models, body, measure=False), model_id)
+        return self._messages(check_twin(self.models, body, measure=False), model_id)
 
     def check_size(self, doc: Mapping[str, Any], stored: int) -> list[str]:
         """A whole twin that has become `stored` bytes of JSON."""
-        return _messages(check_size(doc, stored), "")
+        return self._messages(check_size(doc, stored), "")
 
     def check_patched(self, model_id: str, applied: Applied, *, whole: bool) -> list[str]:
         """What a patch made of a twin: only what it touched, unless the model changed."""
@@ -210,7 +225,7 @@ class Catalog:
                     held = view[component]
                     if held is not root[component]:
                         held[name] = root[component][name]
-        found = _messages(check_twin(self.models, view, measure=False), model_id)
+        found = self._messages(check_twin(self.models, view, measure=False), model_id)
         for (component, name), value in applied.source_times.items():
             if value is not None and not _is_time(value):
                 found.append(f"Expected value of type dateTime for sourceTime of {name} on {component or 'Twin'}.")
@@ -225,13 +240,35 @@ class Catalog:
         document = {"$relationshipName": name, **properties}
         problems = errors_of(check_relationship(self.models, source_model, document, target_model))
         for problem in problems:
-            if problem.kind == "unknown_relationship":
-                raise errors.relationship_invalid(f"{name} is not a relationship of the model {source_model}.")
-            if problem.kind == "wrong_target":
-                what = f"The target of {name} must be of the model {problem.expected}, not {target_model}."
-                raise errors.relationship_invalid(what)
+            if problem.kind in ("unknown_relationship", "wrong_target"):
+                raise errors.relationship_misfit()
         if problems:
-            raise errors.invalid_relationship(_messages(problems, source_model))
+            raise errors.invalid_relationship(self._messages(problems, source_model))
+
+    def _messages(self, problems: Sequence[InstanceProblem], model_id: str) -> list[str]:
+        return [self._message(problem, model_id) for problem in errors_of(problems)]
+
+    def _message(self, problem: InstanceProblem, model_id: str) -> str:
+        match problem.kind:
+            case "unknown_model":
+                return _gone(model_id)
+            case "unknown_property":
+                interface = self.models.interfaces.get(problem.element)
+                content = interface.contents.get(problem.name) if interface is not None else None
+                if content is not None and content.kind != "Property":
+                    return f"{problem.name} is not a property - it is a {content.kind}."
+                return f"{problem.name} does not appear on the DTDL for {problem.owner}."
+            case "wrong_type":
+                return f"Expected value of type {problem.expected} for {problem.name} on {problem.owner}."
+            case "missing_component":
+                return f"Twin is missing the component {problem.name}."
+            case "missing_component_metadata":
+                return f"{problem.name} is missing $metadata on Twin."
+            case "too_large":
+                return problem.message
+            case _:
+                where = f" ({problem.path})" if problem.path.count("/") > 1 else ""
+                return f"Expected {problem.expected or 'another value'} for {problem.name} on {problem.owner}{where}."
 
 
 def _model(n: int, definition: bytes, decommissioned: bool, uploaded: int) -> Model:
@@ -266,34 +303,13 @@ def _gone(model_id: str) -> str:
     return f"{model_id} or one of its dependencies does not exist."
 
 
-def _messages(problems: Sequence[InstanceProblem], model_id: str) -> list[str]:
-    return [_message(problem, model_id) for problem in errors_of(problems)]
-
-
-def _message(problem: InstanceProblem, model_id: str) -> str:
-    match problem.kind:
-        case "unknown_model":
-            return _gone(model_id)
-        case "unknown_property":
-            return f"{problem.name} does not appear on the DTDL for {problem.owner}."
-        case "wrong_type":
-            return f"Expected value of type {problem.expected} for {problem.name} on {problem.owner}."
-        case "missing_component":
-            return f"Twin is missing the component {problem.name}."
-        case "missing_component_metadata":
-            return f"{problem.name} is missing $metadata on Twin."
-        case "too_large":
-            return problem.message
-        case _:
-            where = f" ({problem.path})" if problem.path.count("/") > 1 else ""
-            return f"Expected {problem.expected or 'another value'} for {problem.name} on {problem.owner}{where}."
-
-
 def _parse_error(error: DtdlError) -> errors.AdtError:
     report: Report | None = error.report
     if report is None:
         return errors.model_parse_error(error.what)
     if report.errors:
+        if report.errors[0].rule in _VERSION_RULES:
+            return errors.model_version_not_supported(report.errors[0].message)
         shown = [problem.message.rstrip(".") for problem in report.errors[:_SHOWN]]
         more = len(report.errors) - len(shown)
         return errors.model_parse_error("; ".join(shown) + (f" (and {more} more)" if more else "") + ".")

@@ -51,6 +51,7 @@ class Database:
         self.on_commit: Callable[[bool], None] = _nothing
         self.writes = 0
         self._open = False
+        self._closed = False
         self._waiter: asyncio.Future[None] | None = None
         self._sync_waiter: asyncio.Future[None] | None = None
         self._syncing = False
@@ -94,6 +95,7 @@ class Database:
 
     def ensure(self, schema: str) -> None:
         """Create what is missing of a schema (CREATE ... IF NOT EXISTS); only while the server is put together."""
+        self.commit_now()  # a script would commit by itself, unnoticed
         self._db.executescript(schema)
 
     # --- transactions
@@ -266,22 +268,23 @@ class Database:
             self._readers.append(reader)
             return reader
 
-    def index(self, table: str, expression: str) -> None:
-        """See that an index on this expression exists, if the table is large enough for one to matter.
+    def index(self, table: str, expression: str) -> bool:
+        """See that an index on this expression exists, if the table is large enough for one to matter; whether it does.
 
         The least recently asked-for index beyond 16 is dropped, since each makes every write a little slower.
         """
         name = f"auto_{table}_{hashlib.blake2b(expression.encode(), digest_size=8).hexdigest()}"
         if name in self._indexes:
             self._indexes.move_to_end(name)
-            return
+            return True
         if len(self.read(f"SELECT 1 FROM {table} LIMIT {_WORTH_AN_INDEX}")) < _WORTH_AN_INDEX:
-            return
+            return False
         self.write(f"CREATE INDEX IF NOT EXISTS {name} ON {table}({expression})")
         self._indexes[name] = table
         if len(self._indexes) > _INDEXES:
             oldest, _ = self._indexes.popitem(last=False)
             self.write(f"DROP INDEX IF EXISTS {oldest}")
+        return True
 
     def forget_indexes(self, table: str) -> None:
         """A table was dropped, and its indexes with it."""
@@ -290,7 +293,10 @@ class Database:
     # --- the end
 
     def close(self) -> None:
-        """Commit and close."""
+        """Commit and close; a second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         self.commit_now()
         self._pool.shutdown(wait=True)
         self._syncer.shutdown(wait=True)

@@ -6,18 +6,12 @@ own time moves when a property of it was set, and stays when one was only remove
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Collection
 from typing import Any
 
 from remhart_adt.local.adt.patch import Applied
 
-__all__ = ["component_view", "new_etag", "patched_twin", "put_relationship", "put_twin", "without_update_times"]
-
-
-def new_etag() -> str:
-    """A weak entity tag with a fresh GUID."""
-    return f'W/"{uuid.uuid4()}"'
+__all__ = ["component_view", "patched_twin", "put_relationship", "put_twin", "without_update_times"]
 
 
 def _times(properties: dict[str, Any], given: Any, now: str, *, skip: Collection[str] = ()) -> dict[str, Any]:

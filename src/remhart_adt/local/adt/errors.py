@@ -16,6 +16,8 @@ __all__ = [
     "etag_mismatch",
     "if_none_match",
     "invalid_argument",
+    "invalid_if_match",
+    "invalid_if_none_match",
     "invalid_relationship",
     "invalid_twin",
     "json_patch_invalid",
@@ -26,9 +28,12 @@ __all__ = [
     "model_parse_error",
     "model_referenced",
     "model_references_active",
+    "model_version_not_supported",
     "not_implemented",
     "op_path_not_found",
-    "relationship_invalid",
+    "op_path_not_resolved",
+    "property_not_set",
+    "relationship_misfit",
     "relationship_not_found",
     "relationships_not_deleted",
     "remove_not_found",
@@ -115,9 +120,14 @@ def relationships_not_deleted(twin_id: str) -> AdtError:
     )
 
 
-def relationship_invalid(message: str) -> AdtError:
-    """400 InvalidRelationship: the source's model does not declare it, or not to such a target."""
-    return AdtError(400, "InvalidRelationship", message)
+def relationship_misfit() -> AdtError:
+    """400 InvalidRelationship: the source's model does not declare it, or not to such a target (text reported)."""
+    return AdtError(
+        400,
+        "InvalidRelationship",
+        "Twin relationship does not align with the model. Please ensure that the relationship is in alignment with the "
+        "model. See section on listing models https://aka.ms/adtv2models.",
+    )
 
 
 def if_none_match(kind: str, identifier: str) -> AdtError:
@@ -141,6 +151,16 @@ def etag_mismatch(given: str) -> AdtError:
     )
 
 
+def invalid_if_match() -> AdtError:
+    """400 for an If-Match that holds no entity tags (recorded)."""
+    return invalid_argument("Invalid If-Match header value. Allowed value(s): If-Match: {etag} or If-Match: *")
+
+
+def invalid_if_none_match() -> AdtError:
+    """400 for an If-None-Match other than `*` (recorded)."""
+    return invalid_argument("Invalid If-None-Match header value. Allowed value(s): If-None-Match: *")
+
+
 def invalid_twin(messages: Iterable[str]) -> AdtError:
     """400 ValidationFailed with one detail for each fault (envelope recorded)."""
     details = tuple(Detail("ValidationFailed", message) for message in messages)
@@ -159,12 +179,22 @@ def json_patch_invalid(what: str) -> AdtError:
 
 
 def op_path_not_found(path: str) -> AdtError:
-    """`replace` of what is not there, or anything below a parent that is not there (recorded)."""
+    """An operation below a component or object that is not there (recorded with 2022-05-31)."""
     return json_patch_invalid(f"{path} was not found.")
 
 
+def op_path_not_resolved(path: str) -> AdtError:
+    """The same, as recorded with 2020-10-31."""
+    return json_patch_invalid(f"Could not resolve path {path}.")
+
+
+def property_not_set(name: str) -> AdtError:
+    """`replace` of a twin's or component's property that has no value (reported by several users)."""
+    return json_patch_invalid(f"{name} does not exist on component.")
+
+
 def remove_not_found(segment: str) -> AdtError:
-    """`remove` of what is not there (recorded)."""
+    """`remove` of what is not there, and any such operation on a relationship (recorded)."""
     return json_patch_invalid(f"The target location specified by path segment '{segment}' was not found.")
 
 
@@ -204,6 +234,11 @@ def model_parse_error(middle: str) -> AdtError:
         "None of the models in this request could be created due to a problem with one or more models: "
         f"{middle}. See model documentation(https://aka.ms/ADTv2Models) for supported format.",
     )
+
+
+def model_version_not_supported(message: str) -> AdtError:
+    """400 ModelVersionNotSupported: a DTDL version that the service does not take."""
+    return AdtError(400, "ModelVersionNotSupported", message)
 
 
 def model_referenced(by: Iterable[str]) -> AdtError:

@@ -17,13 +17,13 @@ from remhart_adt.local.adt.types import Request, Response
 __all__ = ["decommission_model", "delete_model", "get_model", "list_models", "upload_models"]
 
 _PAGE: Final = 100
-_MODELS_PER_INSTANCE: Final = 10_000
+_ROOTS: Final = 250
 
 
 def upload_models(instance: Instance, request: Request) -> Response:
     """POST /models: all of the array or nothing; the answer has the records in request order, never the definitions."""
     body = json_body(request)
-    if not isinstance(body, list) or not body:
+    if not isinstance(body, list) or not body or not all(isinstance(definition, dict) for definition in body):
         raise errors.invalid_argument(
             "Operation failed as models provided was empty or of a type that is not supported.. Check that your Model "
             "Array contains at least one item and it is of a supported type. See link(https://aka.ms/ADTv2Models) for "
@@ -35,8 +35,8 @@ def upload_models(instance: Instance, request: Request) -> Response:
             "LimitExceeded",
             f"A request has at most {limits.ADT_MODELS_PER_CALL} models; this one has {len(body)}.",
         )
-    if len(instance.catalog) + len(body) > _MODELS_PER_INSTANCE:
-        raise errors.AdtError(400, "LimitExceeded", f"An instance has at most {_MODELS_PER_INSTANCE} models.")
+    if len(instance.catalog) + len(body) > instance.bounds.models:
+        raise errors.AdtError(400, "LimitExceeded", f"An instance has at most {instance.bounds.models} models.")
     models = instance.catalog.upload(body, instance.ticker)
     return json_response(201, [model.record() for model in models])
 
@@ -62,6 +62,8 @@ def _definitions_asked(request: Request) -> bool:
 def list_models(instance: Instance, request: Request) -> Response:
     """GET /models: pages in upload order; `dependenciesFor` (repeated) narrows to these models and all they need."""
     roots = request.params.get("dependenciesFor", [])
+    if len(roots) > _ROOTS:
+        raise errors.AdtError(400, "LimitExceeded", f"dependenciesFor takes at most {_ROOTS} model ids.")
     wanted = {_found(instance, root).id for root in roots}
     for root in roots:
         wanted.update(instance.catalog.models.dependencies(root))

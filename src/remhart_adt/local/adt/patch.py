@@ -8,18 +8,20 @@ only that needs to be validated again.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import orjson
 
-from remhart_adt.local.adt.errors import json_patch_invalid, op_path_not_found, remove_not_found
+from remhart_adt.local.adt.errors import json_patch_invalid, op_path_not_found, property_not_set, remove_not_found
 from remhart_adt.local.adt.types import AdtError
 
 __all__ = ["Op", "PatchBindingError", "apply", "parse_ops", "pointer", "prefixed"]
 
 _MISSING: Any = object()
+# So many faults the service's model binding collects at most, or a body of commas would be answered at great length.
+_FAULTS: Final = 200
 
 
 class PatchBindingError(Exception):
@@ -81,14 +83,20 @@ def _op(item: dict[str, Any]) -> Op:
 
 
 def _binding_errors(text: str, document: list[Any]) -> dict[str, list[str]]:
-    """The deserializer's complaint for every element that is no object, with the position where it ended."""
-    errors = {}
+    """The deserializer's complaint for each element that is no object, with the position where it ended."""
+    errors: dict[str, list[str]] = {}
     decoder = json.JSONDecoder()
     at = text.index("[") + 1
     for number, item in enumerate(document):
         while text[at] in " \t\r\n,":
             at += 1
-        _, at = decoder.raw_decode(text, at)
+        try:
+            _, at = decoder.raw_decode(text, at)
+        except RecursionError:
+            errors[f"[{number}]"] = [f"The element is nested too deeply. Path '[{number}]'."]
+            break
+        if len(errors) == _FAULTS:
+            break
         if not isinstance(item, dict):
             shown = item if isinstance(item, str) else json.dumps(item)
             line = text.count("\n", 0, at) + 1
@@ -121,19 +129,28 @@ class Applied:
     source_times: dict[tuple[str, str], Any]
 
 
-def apply(doc: dict[str, Any], ops: list[Op], components: Collection[str]) -> Applied:
+PathError = Callable[[str], AdtError]
+"""What is raised for an operation's path whose parent is not there."""
+
+
+def apply(
+    doc: dict[str, Any], ops: list[Op], components: Collection[str] | None, lost: PathError = op_path_not_found
+) -> Applied:
     """Apply the operations to a document whose stored form stays as it is.
 
-    `components` are the names of the current model's components. Raises AdtError(JsonPatchInvalid).
+    `components` are the names of the current model's components; None for a relationship, whose refusals the service
+    words otherwise. Raises AdtError(JsonPatchInvalid).
     """
-    return _Working(doc, components).run(ops)
+    return _Working(doc, components, lost).run(ops)
 
 
 class _Working:
-    def __init__(self, doc: dict[str, Any], components: Collection[str]) -> None:
+    def __init__(self, doc: dict[str, Any], components: Collection[str] | None, lost: PathError) -> None:
         self._root = dict(doc)
         self._root.pop("$metadata", None)
-        self._components = components
+        self._relationship = components is None
+        self._components: Collection[str] = components or ()
+        self._lost = lost
         self._owned: set[int] = {id(self._root)}
         # Every object we copied stays alive until the end: a freed one's id could come back on another object.
         self._keep: list[Any] = []
@@ -172,9 +189,9 @@ class _Working:
         for name in op.names[:-1]:
             child = parent.get(name, _MISSING)
             if type(child) is not dict:
-                if op.op == "remove" and child is _MISSING:
+                if self._relationship or (op.op == "remove" and child is _MISSING):
                     raise remove_not_found(name)
-                raise op_path_not_found(op.path)
+                raise self._lost(op.path)
             if id(child) not in self._owned:
                 child = dict(child)
                 parent[name] = child
@@ -187,7 +204,7 @@ class _Working:
                 raise remove_not_found(last)
             del parent[last]
         elif op.op == "replace" and last not in parent:
-            raise op_path_not_found(op.path)
+            raise remove_not_found(last) if self._relationship else property_not_set(last)
         else:
             parent[last] = op.value
 

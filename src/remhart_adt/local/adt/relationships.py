@@ -8,7 +8,7 @@ from urllib.parse import quote
 import orjson
 
 from remhart_adt.local.adt import documents, errors, patch
-from remhart_adt.local.adt.instance import Instance, check_if_match, found_twin, json_body
+from remhart_adt.local.adt.instance import Instance, check_if_match, creates_only, found_twin, json_body
 from remhart_adt.local.adt.types import Relationship, Request, Response
 
 __all__ = [
@@ -46,8 +46,8 @@ def put_relationship(instance: Instance, request: Request, source: str, relation
     if not isinstance(name, str) or not name or not isinstance(target, str) or not target:
         raise errors.invalid_argument("Could not deserialize relationship create body.")
     twin = found_twin(instance, source)
-    exists = instance.store.relationship(source, relationship_id) is not None
-    if exists and request.header(b"if-none-match") == "*":
+    previous = instance.store.relationship(source, relationship_id)
+    if creates_only(request) and previous is not None:
         raise errors.if_none_match("relationship", relationship_id)
     target_model = instance.store.twin_model(target)
     if target_model is None:
@@ -56,8 +56,12 @@ def put_relationship(instance: Instance, request: Request, source: str, relation
         raise errors.AdtError(400, "OperationNotAllowed", "A relationship cannot connect to the same digital twin.")
     properties = {key: value for key, value in body.items() if key[:1] != "$"}
     instance.catalog.check_relationship(twin.model, name, properties, target_model)
-    doc = documents.put_relationship(source, relationship_id, name, target, properties, documents.new_etag())
+    if previous is None:
+        instance.bounds.check_new_relationship(instance.store, source, target)
+    doc = documents.put_relationship(source, relationship_id, name, target, properties, request.chance.etag())
     stored = _store(instance, source, relationship_id, name, target, doc)
+    if instance.events.active:
+        instance.events.relationship_put(request, previous, stored, twin.model)
     return Response(200, stored.raw, stored.etag)
 
 
@@ -69,13 +73,16 @@ def patch_relationship(instance: Instance, request: Request, source: str, relati
     for op in ops:
         if op.names[0][:1] == "$":
             raise errors.json_patch_invalid(f"{op.path} cannot be patched.")
-    doc = patch.apply(found.doc, ops, ()).root
-    doc["$etag"] = documents.new_etag()
+    doc = patch.apply(found.doc, ops, None).root
+    doc["$etag"] = request.chance.etag()
     properties = {key: value for key, value in doc.items() if key[:1] != "$"}
     source_model = instance.store.twin_model(source) or ""
     target_model = instance.store.twin_model(found.target)
     instance.catalog.check_relationship(source_model, found.name, properties, target_model)
-    return Response(204, None, _store(instance, source, relationship_id, found.name, found.target, doc).etag)
+    stored = _store(instance, source, relationship_id, found.name, found.target, doc)
+    if instance.events.active:
+        instance.events.relationship_patched(request, stored, source_model, ops)
+    return Response(204, None, stored.etag)
 
 
 def _store(
@@ -93,6 +100,8 @@ def delete_relationship(instance: Instance, request: Request, source: str, relat
     check_if_match(request, found.etag)
     instance.store.delete_relationship(source, relationship_id)
     instance.lag.changed("relationships", found.n, None)
+    if instance.events.active:
+        instance.events.relationship_deleted(request, found)
     return Response(204)
 
 
@@ -123,18 +132,12 @@ def list_incoming(instance: Instance, request: Request, target: str) -> Response
     """GET /digitaltwins/{id}/incomingrelationships: references only, without properties or entity tag."""
     found_twin(instance, target)
     token = request.param("continuationToken")
-    after = ("", "")
-    if token is not None:
-        try:
-            source, relationship_id = orjson.loads(token)
-            after = (str(source), str(relationship_id))
-        except (ValueError, TypeError):
-            raise errors.bad_request("The continuation token is not valid.") from None
+    after = ("", "") if token is None else _incoming_after(token)
     rows = instance.store.incoming(target, after=after, limit=_PAGE + 1)
     link = None
     if len(rows) > _PAGE:
         rows = rows[:_PAGE]
-        again = quote(orjson.dumps(rows[-1][:2]).decode(), safe="")
+        again = quote(_incoming_token(*rows[-1][:2]), safe="")
         link = (
             f"{request.base}/digitaltwins/{quote(target, safe='')}/incomingrelationships?"
             f"continuationToken={again}&api-version={request.api_version}"
@@ -149,9 +152,25 @@ def list_incoming(instance: Instance, request: Request, target: str) -> Response
                 f"{quote(relationship_id, safe='')}?api-version={request.api_version}",
             }
         )
-        for source, relationship_id, name in rows
+        for relationship_id, source, name in rows
     ]
     return _page(link, docs)
+
+
+def _incoming_token(relationship_id: str, source: str) -> str:
+    """As recorded: both ids around an underscore. When they hold one themselves, the first id's length comes first."""
+    token = f"{relationship_id}_{source}"
+    return token if token.count("_") == 1 else f"{len(relationship_id)}_{token}"
+
+
+def _incoming_after(token: str) -> tuple[str, str]:
+    first, found, rest = token.partition("_")
+    if "_" not in rest:
+        if found:
+            return first, rest
+    elif first.isascii() and first.isdigit() and len(first) < 6 and rest[int(first) : int(first) + 1] == "_":
+        return rest[: int(first)], rest[int(first) + 1 :]
+    raise errors.bad_request("The continuation token is not valid.")
 
 
 def _page(link: str | None, docs: list[bytes]) -> Response:

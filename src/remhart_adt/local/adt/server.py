@@ -12,42 +12,29 @@ import struct
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from remhart_adt.errors import LocalServerError
 from remhart_adt.local.adt.admin import ADMIN, admin_app
 from remhart_adt.local.adt.app import AdtApp, Scope
 from remhart_adt.local.adt.assembly import DEFAULT_INSTANCE, MEMORY, Options, build_instance
+from remhart_adt.local.adt.chance import Chance
 from remhart_adt.local.adt.faults import Faults
 from remhart_adt.local.adt.instance import Instance
 from remhart_adt.local.adt.journal import Journal
-from remhart_adt.local.adt.throttle import Throttle
+from remhart_adt.local.adt.protocol import Connection, allow_more_files, file_room
+from remhart_adt.local.adt.remote import Admin
+from remhart_adt.local.adt.seeding import seed_from_file
 
-__all__ = ["MEMORY", "LocalAdt", "Options", "main", "serve", "start_adt"]
+__all__ = ["MEMORY", "LocalAdt", "Options", "serve"]
 
-# Longer than any client's pool keeps an idle connection, or a client would now and then write on one just closed.
-_KEEP_ALIVE_SECONDS: Final = 120
 _DRAIN_SECONDS: Final = 3
 _START_SECONDS: Final = 10.0
-
-
-class _Protocol(H11Protocol):
-    """Knows its transport by the client's address, so that a fault can reset the connection of a request."""
-
-    transports: dict[Any, asyncio.Transport]
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self.transports[self.client] = transport
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.transports.pop(self.client, None)
-        super().connection_lost(exc)
 
 
 class _Server(uvicorn.Server):
@@ -56,7 +43,18 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.on_ready: Callable[[], object] = _nothing
+        self.on_stop: Callable[[], object] = _nothing
         self.instances: list[Instance] = []
+        self.seed_file: Path | None = None
+        self.sweep_every = 10  # ticks of a tenth of a second
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % self.sweep_every == 0:
+            now = asyncio.get_running_loop().time()
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, Connection):
+                    connection.sweep(now)
+        return await super().on_tick(counter)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -65,10 +63,13 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         for instance in self.instances:
             await instance.start()
+        if self.seed_file is not None:
+            await seed_from_file(self.instances[0], self.seed_file)
         await super().startup(sockets)
         self.on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.on_stop()
         await super().shutdown(sockets)
         for instance in self.instances:
             await instance.close()
@@ -120,24 +121,32 @@ def _assembled(options: Options) -> Iterator[tuple[_Server, socket.socket]]:
         journal = Journal(options.journal)
         stack.callback(journal.shut)
         instance = build_instance(DEFAULT_INSTANCE, options.data, options)
-        throttle = Throttle() if options.throttle else None
-        app = AdtApp(instance, journal, Faults(), throttle, retry_after=options.retry_after)
+        stack.callback(instance.store.close)
+        chance = Chance(options.seed)
+        faults = Faults(options.clock, chance.branch("faults"))
+        app = AdtApp(instance, journal, faults, chance=chance, clock=options.clock)
         app.admin = admin_app(app)
         transports: dict[Any, asyncio.Transport] = {}
         app.reset = lambda scope: _reset(transports, scope)
+        patience = replace(options.patience, connections=min(options.patience.connections, file_room()))
         config = uvicorn.Config(
             app,
-            http=type("_BoundProtocol", (_Protocol,), {"transports": transports}),
+            http=type("_Bound", (Connection,), {"transports": transports, "patience": patience}),
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
+            date_header=False,
+            proxy_headers=False,  # a client says who it is by connecting, not by a header
             ws="none",
-            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_keep_alive=max(1, round(patience.idle)),
             timeout_graceful_shutdown=_DRAIN_SECONDS,
         )
         server = _Server(config)
         server.instances = [instance]
+        server.seed_file = options.seed_file
+        server.on_stop = faults.clear  # or requests that hang in one would hold up the end
+        server.sweep_every = max(1, round(patience.resolution * 10))
         yield server, listener
 
 
@@ -146,30 +155,17 @@ def _endpoint(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def serve(
-    data: str | Path = MEMORY,
-    host: str = "127.0.0.1",
-    port: int = 0,
-    *,
-    journal: Path | None = None,
-    throttle: bool = False,
-    retry_after: int = 5,
-    query_lag: float = 0.0,
-    allow_remote: bool = False,
-) -> None:
+def serve(options: Options) -> None:
     """Serve until SIGTERM or SIGINT, then drain and return.
 
-    When ready, one line of JSON on standard output holds `endpoint` and `admin`. Arguments as in `Options`.
+    When ready, one line of JSON on standard output holds `endpoint` and `admin`.
     Raises LocalServerError when the port, the data file or the journal cannot be used.
     """
-    options = Options(data, host, port, journal, throttle, retry_after, query_lag, allow_remote)
     asyncio.run(_serve(options))
 
 
-main = serve
-
-
 async def _serve(options: Options) -> None:
+    allow_more_files()
     with _assembled(options) as (server, listener):
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -183,21 +179,20 @@ def _announce(endpoint: str) -> None:
     sys.stdout.flush()
 
 
-class LocalAdt:
-    """A running server in a thread of this process. `endpoint` is its base URL, `admin` that of the admin API."""
+class LocalAdt(Admin):
+    """A running server in a thread of this process. `endpoint` is its base URL, `admin` that of the admin API.
+
+    The controls of `Admin` work once it is started.
+    """
 
     def __init__(self, options: Options) -> None:
+        super().__init__("")
         self._options = options
         self._ready = threading.Event()
         self._server: _Server | None = None
         self._error: BaseException | None = None
         self.endpoint = ""
         self._thread = threading.Thread(target=self._run, name="local-adt", daemon=True)
-
-    @property
-    def admin(self) -> str:
-        """Base URL of the admin API."""
-        return self.endpoint + ADMIN
 
     def start(self) -> Self:
         """Start, and return when requests are answered; raises LocalServerError when that fails.
@@ -227,6 +222,7 @@ class LocalAdt:
             with _assembled(self._options) as (server, listener):
                 self._server = server
                 self.endpoint = _endpoint(listener)
+                self.admin = self.endpoint + ADMIN
                 server.on_ready = self._ready.set
                 asyncio.run(server.serve(sockets=[listener]))
         except BaseException as error:
@@ -248,21 +244,3 @@ class LocalAdt:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
-
-
-async def start_adt(
-    data: str | Path = MEMORY,
-    host: str = "127.0.0.1",
-    port: int = 0,
-    *,
-    journal: Path | None = None,
-    throttle: bool = False,
-    retry_after: int = 5,
-    query_lag: float = 0.0,
-    allow_remote: bool = False,
-) -> LocalAdt:
-    """A running server in a thread of this process; `await handle.close()` ends it. Arguments as in `Options`."""
-    options = Options(data, host, port, journal, throttle, retry_after, query_lag, allow_remote)
-    handle = LocalAdt(options)
-    await asyncio.to_thread(handle.start)
-    return handle

@@ -6,7 +6,7 @@ Changes are visible at once and durable after `flush` (see `database`).
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ import orjson
 from remhart_adt.local.adt.database import Database
 from remhart_adt.local.adt.types import Relationship, Twin
 
-__all__ = ["ModelRow", "Store"]
+__all__ = ["ModelRow", "RelationshipRow", "Store", "TwinRow"]
 
 _TABLES: Final = {
     "twins": "n INTEGER PRIMARY KEY{auto}, id TEXT NOT NULL UNIQUE, model TEXT NOT NULL, etag TEXT NOT NULL, "
@@ -24,16 +24,30 @@ _TABLES: Final = {
     "target TEXT NOT NULL, etag TEXT NOT NULL, doc TEXT NOT NULL, UNIQUE(source, id)",
 }
 _COLUMNS: Final = {"twins": "n, id, model, etag, doc", "relationships": "n, id, source, name, target, etag, doc"}
+# The service lists a twin's incoming relationships as if their ids had no hyphens (recorded), the outgoing ones as is.
+_UNHYPHENED: Final = "replace(replace(lower({}),'-',''),'''','')"
 _INDEXES: Final = {
     "twins": ("model",),
-    "relationships": ("target, source, id", "name"),
+    "relationships": (f"target, {_UNHYPHENED.format('id')}, id, source", "name"),
 }
 _FORMAT: Final = 2
 # Parsed twins kept in memory: a measurement point's document of 6 KB is about 50 KB as Python objects.
 _CACHED: Final = 2048
+_PUT_TWIN: Final = (
+    "INSERT INTO twins(id, model, etag, doc) VALUES(?,?,?,?) ON CONFLICT(id) "
+    "DO UPDATE SET model=excluded.model, etag=excluded.etag, doc=excluded.doc"
+)
+_PUT_RELATIONSHIP: Final = (
+    "INSERT INTO relationships(id, source, name, target, etag, doc) VALUES(?,?,?,?,?,?) ON CONFLICT(source, id) "
+    "DO UPDATE SET name=excluded.name, target=excluded.target, etag=excluded.etag, doc=excluded.doc"
+)
 
 ModelRow = tuple[int, str, str, bool, int]
 """(n, id, definition text, decommissioned, upload time in ticks)."""
+TwinRow = tuple[str, str, str, bytes]
+"""(id, model, etag, document)."""
+RelationshipRow = tuple[str, str, str, str, str, bytes]
+"""(id, source, name, target, etag, document)."""
 
 
 def _table(name: str, suffix: str = "") -> str:
@@ -68,9 +82,10 @@ class Store(Database):
         self._twins.clear()
 
     def clear(self) -> None:
-        """Remove every model, twin and relationship."""
+        """Remove every model, twin and relationship, and begin counting anew."""
         for table in ("relationships", "twins", "models"):
-            self.write(f"DELETE FROM {table}", ())
+            self.write(f"DELETE FROM {table}")
+            self.write("DELETE FROM sqlite_sequence WHERE name=?", (table,))
         self._twins.clear()
 
     def counts(self) -> dict[str, int]:
@@ -79,6 +94,13 @@ class Store(Database):
             table: self._db.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0]
             for table in ("models", "twins", "relationships")
         }
+
+    def holds(self, table: str, many: int) -> bool:
+        """Whether a table has so many rows; counted only once it may, since numbers are never used twice."""
+        last = self._db.execute(f"SELECT MAX(n) FROM {table}").fetchone()[0]
+        if last is None or last < many:
+            return False
+        return bool(self._db.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0] >= many)
 
     # --- models
 
@@ -131,11 +153,7 @@ class Store(Database):
             number = known.n
             self.write("UPDATE twins SET model=?, etag=?, doc=? WHERE n=?", (model, etag, text, number))
         else:
-            sql = (
-                "INSERT INTO twins(id, model, etag, doc) VALUES(?,?,?,?) ON CONFLICT(id) "
-                "DO UPDATE SET model=excluded.model, etag=excluded.etag, doc=excluded.doc RETURNING n"
-            )
-            number = self.write(sql, (twin_id, model, etag, text)).fetchone()[0]
+            number = self.write(f"{_PUT_TWIN} RETURNING n", (twin_id, model, etag, text)).fetchone()[0]
         return self._remember(Twin(number, twin_id, model, etag, raw, doc))
 
     def delete_twin(self, twin_id: str) -> None:
@@ -165,12 +183,8 @@ class Store(Database):
     ) -> Relationship:
         """Create or replace a relationship."""
         raw, etag = orjson.dumps(doc), doc["$etag"]
-        sql = (
-            "INSERT INTO relationships(id, source, name, target, etag, doc) VALUES(?,?,?,?,?,?) "
-            "ON CONFLICT(source, id) DO UPDATE SET name=excluded.name, target=excluded.target, etag=excluded.etag, "
-            "doc=excluded.doc RETURNING n"
-        )
-        number = self.write(sql, (relationship_id, source, name, target, etag, raw.decode())).fetchone()[0]
+        row = (relationship_id, source, name, target, etag, raw.decode())
+        number = self.write(f"{_PUT_RELATIONSHIP} RETURNING n", row).fetchone()[0]
         return Relationship(number, relationship_id, source, name, target, etag, doc, raw)
 
     def delete_relationship(self, source: str, relationship_id: str) -> None:
@@ -184,6 +198,11 @@ class Store(Database):
         )
         return self._db.execute(sql, (twin_id,)).fetchone() is not None
 
+    def holds_relationships(self, column: str, twin_id: str, many: int) -> bool:
+        """Whether so many relationships have this twin as `source` or `target`."""
+        sql = f"SELECT 1 FROM relationships WHERE {column}=? LIMIT 1 OFFSET ?"
+        return self._db.execute(sql, (twin_id, many - 1)).fetchone() is not None
+
     def outgoing(self, source: str, *, name: str | None, after: str, limit: int) -> list[bytes]:
         """Documents of a twin's relationships in order of their ids."""
         rows = self._db.execute(
@@ -193,13 +212,59 @@ class Store(Database):
         return [row[0].encode() for row in rows]
 
     def incoming(self, target: str, *, after: tuple[str, str], limit: int) -> list[tuple[str, str, str]]:
-        """(source, id, name) of the relationships that reach a twin, in order of source and id."""
+        """(id, source, name) of the relationships that reach a twin, in order of id without hyphens, id and source."""
+        key, given = _UNHYPHENED.format("id"), _UNHYPHENED.format("?")
         rows = self._db.execute(
-            "SELECT source, id, name FROM relationships WHERE target=? AND (source, id) > (?, ?) "
-            "ORDER BY source, id LIMIT ?",
-            (target, *after, limit),
+            f"SELECT id, source, name FROM relationships WHERE target=? AND {key} >= {given} "
+            f"AND ({key}, id, source) > ({given}, ?, ?) ORDER BY {key}, id, source LIMIT ?",
+            (target, after[0], after[0], *after, limit),
         )
         return rows.fetchall()
+
+    # --- many at once, for jobs
+
+    def twin_models(self, twin_ids: Iterable[str]) -> dict[str, str]:
+        """The models of those of the twins that exist."""
+        wanted = orjson.dumps(list(twin_ids)).decode()
+        rows = self._db.execute("SELECT id, model FROM twins WHERE id IN (SELECT value FROM json_each(?))", (wanted,))
+        return dict(rows.fetchall())
+
+    def put_twins(self, rows: Sequence[TwinRow]) -> None:
+        """Create or replace twins."""
+        self.write_many(_PUT_TWIN, ((*row[:3], row[3].decode()) for row in rows))
+        for row in rows:
+            self._twins.pop(row[0], None)
+
+    def put_relationships(self, rows: Sequence[RelationshipRow]) -> None:
+        """Create or replace relationships."""
+        self.write_many(_PUT_RELATIONSHIP, ((*row[:5], row[5].decode()) for row in rows))
+
+    def last_number(self, table: str) -> int:
+        """The highest number of a row; 0 when there is none."""
+        return int(self._db.execute(f"SELECT MAX(n) FROM {table}").fetchone()[0] or 0)
+
+    def delete_relationships(self, last: int, limit: int) -> list[int]:
+        """Remove the first so many relationships up to the number `last`; their numbers."""
+        rows = self._db.execute("SELECT n FROM relationships WHERE n<=? ORDER BY n LIMIT ?", (last, limit)).fetchall()
+        if rows:
+            self.write("DELETE FROM relationships WHERE n<=?", (rows[-1][0],))
+        return [number for (number,) in rows]
+
+    def delete_twins(self, last: int, limit: int) -> tuple[list[int], list[int]]:
+        """Remove the first so many twins up to the number `last`, with the relationships that leave or reach them;
+        the numbers of both."""
+        rows = self._db.execute("SELECT n, id FROM twins WHERE n<=? ORDER BY n LIMIT ?", (last, limit)).fetchall()
+        if not rows:
+            return [], []
+        ids = orjson.dumps([twin_id for _, twin_id in rows]).decode()
+        gone: list[int] = []
+        for column in ("source", "target"):
+            sql = f"DELETE FROM relationships WHERE {column} IN (SELECT value FROM json_each(?)) RETURNING n"
+            gone += [number for (number,) in self.write(sql, (ids,)).fetchall()]
+        self.write("DELETE FROM twins WHERE n<=?", (rows[-1][0],))
+        for _, twin_id in rows:
+            self._twins.pop(twin_id, None)
+        return [number for number, _ in rows], gone
 
     # --- the copies that lagging queries read
 

@@ -23,6 +23,10 @@ class Ticker:
         self._last = max(self._clock.now_us() * 10, self._last + 1)
         return self._last
 
+    def restart(self) -> None:
+        """Forget the last one: the clock was put back."""
+        self._last = 0
+
 
 _prefix: tuple[int, str] = (-1, "")
 

@@ -7,6 +7,8 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from remhart_adt.local.adt.chance import Chance
+
 __all__ = [
     "API_VERSIONS",
     "OLDEST_WITH_UPDATE_TIME",
@@ -29,11 +31,13 @@ API_VERSIONS: Final = (
 )
 # `$metadata.$lastUpdateTime` and `sourceTime` exist from this version on; the names sort like the dates they are.
 OLDEST_WITH_UPDATE_TIME: Final = "2022-05-31"
+_UNSEEDED: Final = Chance()
 
 
 @dataclass(slots=True)
 class Request:
-    """One data-plane request: `segments` are decoded after the path was split, `params` keep repeated keys."""
+    """One data-plane request: `segments` are decoded after the path was split, `params` keep repeated keys; `chance`
+    is where what it makes gets its ids from."""
 
     method: str
     path: str
@@ -43,6 +47,7 @@ class Request:
     body: bytes
     base: str
     api_version: str = ""
+    chance: Chance = _UNSEEDED
 
     def header(self, name: bytes) -> str | None:
         """A request header by its lower-case name."""
@@ -62,7 +67,7 @@ class Request:
 
 @dataclass(slots=True)
 class Response:
-    """`body` None means no body at all; `media` is the Content-Type of a body."""
+    """`body` None means no body at all; `media` is the Content-Type of a body; `trace_id` the trace it names in it."""
 
     status: int
     body: bytes | None = None
@@ -71,6 +76,7 @@ class Response:
     media: bytes = b"application/json; charset=utf-8"
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     chunked: bool = False
+    trace_id: str = ""
 
 
 class Detail(NamedTuple):

@@ -13,7 +13,13 @@ import pytest
 
 from remhart_adt.local.eventhub.server import LocalEventHub, start_hub
 
-__all__ = ["CLIENT_LEFTOVERS", "HubThread", "event_hub_client_leftovers", "local_eventhub"]
+__all__ = [
+    "CLIENT_LEFTOVERS",
+    "HubThread",
+    "event_hub_client_leftovers",
+    "local_eventhub",
+    "local_eventhub_session",
+]
 
 # For tests in which connections of the official client break: it leaves their sockets to the garbage collector, whose
 # ResourceWarning would then fail some later test. `pytestmark = CLIENT_LEFTOVERS` collects them in the test itself; the
@@ -93,5 +99,13 @@ def event_hub_client_leftovers() -> Iterator[None]:
 @pytest.fixture
 def local_eventhub() -> Iterator[HubThread]:
     """A fresh event hub `telemetry` with four partitions in memory; `local_eventhub.connection_string` leads to it."""
+    with HubThread() as hub:
+        yield hub
+
+
+@pytest.fixture(scope="session")
+def local_eventhub_session() -> Iterator[HubThread]:
+    """One event hub for the whole run. It keeps the events of earlier tests: read from the end, or look for your own
+    (`hub.do(lambda h: h.events())`)."""
     with HubThread() as hub:
         yield hub

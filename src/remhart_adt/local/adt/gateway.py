@@ -1,0 +1,73 @@
+"""Answers that do not come from the service itself: what its gateway says, and what a fault rule asks for."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Final
+
+import orjson
+
+from remhart_adt.local.adt.faults import Fault
+from remhart_adt.local.adt.types import Response
+
+__all__ = ["injected", "quota_reached", "rate_limited"]
+
+_JSON: Final = b"application/json"
+_RATE: Final = (
+    "Maximum request rate limit reached. For Azure Digital Twins rate limiting details please see "
+    "http://aka.ms/dtv2limits."
+)
+_AWAY: Final = "The service is unavailable."
+# What carries a length of its own, or none: HTTP would not fit together with another one from a rule.
+_OWN_HEADERS: Final = frozenset({"content-length", "transfer-encoding", "connection"})
+
+
+def rate_limited(retry_after: int) -> Response:
+    """429 of the gateway (recorded): `statusCode` in place of a code, and no error header."""
+    return _gateway(429, _RATE, [(b"retry-after", str(retry_after).encode())])
+
+
+def quota_reached(retry_after: int) -> Response:
+    """429 of the query engine: too many query units in one second."""
+    message = "The query unit quota of this instance is used up for the current second. Please try again later."
+    body = orjson.dumps({"error": {"code": "QuotaReachedError", "message": message}})
+    headers = [(b"retry-after", str(retry_after).encode())]
+    return Response(429, body, code="QuotaReachedError", headers=headers)
+
+
+def _gateway(status: int, message: str, headers: list[tuple[bytes, bytes]]) -> Response:
+    body = orjson.dumps({"error": {"statusCode": status, "message": message}})
+    return Response(status, body, media=_JSON, headers=headers)
+
+
+def injected(fault: Fault) -> Response:
+    """The answer of a `status` fault: its own body or text, else the shape that the status has on the service."""
+    given = {name: value for name, value in fault.headers.items() if name not in _OWN_HEADERS}
+    media = given.pop("content-type", "").encode("latin-1")
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in given.items()]
+    response = _plain(fault, headers)
+    if media and response.body is not None:
+        response.media = media
+    return response
+
+
+def _plain(fault: Fault, headers: list[tuple[bytes, bytes]]) -> Response:
+    status = fault.status
+    if status in (204, 304):
+        return Response(status, None, headers=headers)
+    if fault.text is not None:
+        return Response(status, fault.text.encode(), media=b"text/plain; charset=utf-8", headers=headers)
+    if fault.body is not None:
+        return Response(status, orjson.dumps(fault.body), headers=headers)
+    if status == 429:
+        return _gateway(429, _RATE, headers)
+    if status == 503:
+        return _gateway(503, _AWAY, headers)
+    if status == 401:
+        return Response(401, orjson.dumps({"statusCode": 401, "message": "Unauthorized"}), media=_JSON, headers=headers)
+    try:
+        code = HTTPStatus(status).phrase.replace(" ", "")
+    except ValueError:
+        code = "Injected"
+    body = {"error": {"code": code, "message": "This answer was asked for by POST /_remhart/faults."}}
+    return Response(status, orjson.dumps(body), headers=headers)
