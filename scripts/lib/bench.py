@@ -1,6 +1,6 @@
-"""Benchmarks: `e2e` (the whole path under load), `dtdl` (the parser), `help` (start of the CLI).
+"""Benchmarks: `e2e` (the whole path under load), `local-adt` (the ADT server), `dtdl` (the parser), `help` (the CLI).
 
-Prints JSON; ratios only from one run.
+Prints JSON, `local-adt` a table; ratios only from one run.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from bench_dtdl import run_dtdl
 from bench_e2e import Load, run_e2e
+from bench_local_adt import Sizes, run_local_adt
 
 
 def machine() -> dict[str, Any]:
@@ -75,7 +77,18 @@ def main() -> None:
     third = verbs.add_parser("dtdl", help="the DTDL parser beside the official one, under growth, its memory")
     third.add_argument("--data", type=Path, default=data, required=data is None, help="default: $REMHART_TEST_DATA")
     third.add_argument("--repetitions", type=int, default=7)
+    fourth = verbs.add_parser("local-adt", help="the ADT server against its targets; exit code 1 when one is missed")
+    fourth.add_argument("--folder", type=Path, default=Path(".remhart"), help="on a real disk")
+    fourth.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file, too")
+    for name, default in asdict(Sizes()).items():
+        fourth.add_argument("--" + name.replace("_", "-"), type=type(default), default=default)
     asked = parser.parse_args()
+    if asked.verb == "local-adt":
+        sizes = Sizes(**{name: getattr(asked, name) for name in asdict(Sizes())})
+        report, passed = run_local_adt(asked.folder, sizes, machine())
+        if asked.json:
+            asked.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        sys.exit(0 if passed else 1)
     if asked.verb == "e2e":
         load = Load(asked.points, asked.hertz, asked.per_event, asked.seconds, asked.warm_up, asked.history)
         result = asyncio.run(run_e2e(load, asked.folder))

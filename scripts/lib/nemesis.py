@@ -5,10 +5,7 @@ The plan is in seconds of live play. Everything is a SIGKILL; nothing is told be
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
-import sys
 from pathlib import Path
 
 from remhart_adt.demo import Demo, Options, make_view
@@ -16,6 +13,8 @@ from remhart_adt.demo.play import play_live
 from remhart_adt.demo.report import Outcome
 from remhart_adt.simulate import Tick
 from remhart_adt.sync.sources import EventHubSender
+
+__all__ = ["nemesis", "run"]
 
 PLAN = (
     (12.0, "daemon", 0.0),
@@ -59,23 +58,3 @@ async def run(folder: Path, seed: int) -> Outcome:
             repeated = sender.counters.retries
         await killer
         return await demo.finish(scenario.expected_alarms(), repeated=repeated)
-
-
-def main() -> None:
-    """Exit code 0 when the run passed."""
-    parser = argparse.ArgumentParser(prog="scripts/faults", description=__doc__)
-    parser.add_argument("--folder", type=Path, default=Path(".remhart/faults"))
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--report", type=Path)
-    asked = parser.parse_args()
-    outcome = asyncio.run(run(asked.folder, asked.seed))
-    if asked.report:
-        asked.report.write_text(json.dumps(outcome.report, indent=2) + "\n", encoding="utf-8")
-    print("Passed." if outcome.passed else "Not passed.")
-    sys.exit(0 if outcome.passed else 1)
-
-
-__all__ = ["nemesis", "run"]
-
-if __name__ == "__main__":
-    main()
