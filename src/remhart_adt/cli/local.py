@@ -11,13 +11,17 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
-from typing import IO, Annotated, Any, Final
+from typing import IO, TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from remhart_adt.cli.common import noun_app
 from remhart_adt.errors import ConfigError, LocalServerError
+
+if TYPE_CHECKING:
+    from remhart_adt.local.adt import EndpointOption
 
 __all__ = ["app"]
 
@@ -25,8 +29,17 @@ app = noun_app("Start the local stand-ins: ADT server and Event Hub.")
 
 MEMORY: Final = ":memory:"
 KEY_ENV: Final = "REMHART_LOCAL_EVENTHUB_KEY"
+ADMIN_KEY_ENV: Final = "REMHART_LOCAL_ADMIN_KEY"
 _READY_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 10.0
+
+
+class Auth(StrEnum):
+    """Whether the local ADT asks for tokens."""
+
+    OFF = "off"
+    REQUIRED = "required"
+
 
 PortOption = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0 = any free one.")]
 HostOption = Annotated[str, typer.Option("--host", help="Address to listen on.")]
@@ -73,13 +86,47 @@ def adt(
         Path | None,
         typer.Option("--blobs", metavar="DIR", help="A folder whose files are the blobs of import jobs."),
     ] = None,
+    instance: Annotated[
+        list[str] | None,
+        typer.Option("--instance", metavar="NAME", help="One more instance, NAME.localhost. Repeatable."),
+    ] = None,
+    endpoint: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--endpoint",
+            metavar="[INSTANCE/]NAME=JSON|@FILE",
+            help="An endpoint for event routes, as JSON or a file of it. Repeatable.",
+        ),
+    ] = None,
+    auth: Annotated[
+        Auth, typer.Option("--auth", help="Whether requests need a token of this server with a role.")
+    ] = Auth.OFF,
+    tls: Annotated[
+        bool, typer.Option("--tls", help="Speak https with a certificate of an authority made here.")
+    ] = False,
+    tls_dir: Annotated[
+        Path | None,
+        typer.Option("--tls-dir", metavar="DIR", help="Where ca.pem and the keys are kept. Default: beside --data."),
+    ] = None,
+    tls_name: Annotated[
+        list[str] | None,
+        typer.Option("--tls-name", metavar="NAME", help="One more host name in the certificate. Repeatable."),
+    ] = None,
     allow_remote: RemoteOption = False,
 ) -> None:
     """Serve the Azure Digital Twins API from SQLite until SIGTERM or Ctrl-C.
 
-    When ready, one line of JSON on standard output says the endpoint.
+    When ready, one line of JSON on standard output says the endpoint. REMHART_LOCAL_ADMIN_KEY sets a key that the admin
+    API asks for in x-remhart-key; without one it answers this machine only.
     """
-    from remhart_adt.local.adt import Options, parse_clock, serve
+    from pydantic import SecretStr
+
+    from remhart_adt.local.adt import Options, Tls, parse_clock, serve
+
+    folder = tls_dir
+    if folder is None and data != MEMORY:
+        folder = Path(data).parent / "tls"
+    key = os.environ.get(ADMIN_KEY_ENV)
 
     serve(
         Options(
@@ -96,8 +143,33 @@ def adt(
             seed=seed,
             seed_file=seed_file,
             blob_folder=blobs,
+            auth=auth is Auth.REQUIRED,
+            tls=Tls(folder, tuple(tls_name or ())) if tls or tls_dir or tls_name else None,
+            instances=tuple(instance or ()),
+            endpoints=tuple(_endpoint(text) for text in endpoint or ()),
+            admin_key=SecretStr(key) if key else None,
         )
     )
+
+
+def _endpoint(text: str) -> EndpointOption:
+    """`NAME={...}`, `NAME=@FILE`, with `INSTANCE/` before the name for other than the first instance."""
+    from remhart_adt.local.adt import EndpointOption
+
+    name, mark, given = text.partition("=")
+    instance, _, name = name.rpartition("/")
+    remedy = 'Use NAME={"kind": "file", "path": "events.ndjson"} or NAME=@FILE'
+    if not mark or not name:
+        raise ConfigError("this names no endpoint", where="--endpoint", remedy=remedy)
+    try:
+        document = json.loads(Path(given[1:]).read_text(encoding="utf-8") if given.startswith("@") else given)
+    except OSError as error:
+        raise ConfigError(f"cannot read {given[1:]}: {error.strerror}", where=f"--endpoint {name}") from None
+    except (ValueError, RecursionError):  # the text may hold a key: it is not repeated
+        raise ConfigError("this is not JSON", where=f"--endpoint {name}", remedy=remedy) from None
+    if not isinstance(document, dict):
+        raise ConfigError("this is no JSON object", where=f"--endpoint {name}", remedy=remedy)
+    return EndpointOption(name, document, instance) if instance else EndpointOption(name, document)
 
 
 @app.command()

@@ -117,7 +117,7 @@ class Wire:
     def instance(self) -> Instance:
         """The server's instance; only `run` may touch it."""
         server: Any = self.server._server
-        found: Instance = server.instances[0]
+        found: Instance = server.instances.all()[0]
         return found
 
     def run(self, function: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
@@ -127,12 +127,7 @@ class Wire:
 
     def endpoint(self, name: str, **document: Any) -> None:
         """An endpoint for event routes."""
-
-        async def put() -> None:
-            self.instance.events.put_endpoint(name, document)
-            await self.instance.store.flush()
-
-        self.run(put)
+        self.server.control.put_endpoint(name, document)
 
 
 @pytest.fixture(scope="session")

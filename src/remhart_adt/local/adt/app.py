@@ -20,6 +20,8 @@ from remhart_adt import limits, log
 from remhart_adt.clock import SYSTEM, Clock
 from remhart_adt.local.adt import errors, gateway, misbehave, routes
 from remhart_adt.local.adt.chance import Chance
+from remhart_adt.local.adt.control.gate import Gate
+from remhart_adt.local.adt.control.hosts import instance_name
 from remhart_adt.local.adt.faults import Fault, Faults
 from remhart_adt.local.adt.instance import Instance
 from remhart_adt.local.adt.journal import Journal
@@ -48,7 +50,11 @@ class Resetter(Protocol):
 
 
 class AdtApp:
-    """`admin` is an ASGI application of its own; `reset` breaks a connection off."""
+    """`instance` is the one that answers for addresses and `localhost`; the others have names of their own.
+
+    `admin` is an ASGI application of its own, `gate`, when there is one, checks tokens, `reset` breaks a connection
+    off.
+    """
 
     def __init__(
         self,
@@ -66,6 +72,7 @@ class AdtApp:
         self.chance = chance or Chance()
         self.clock = clock
         self.admin: Callable[[Scope, Receive, Send], Awaitable[None]] | None = None
+        self.gate: Gate | None = None
         self.reset: Resetter | None = None
         self._sender = Sender(self.chance.branch("wire"), clock)
         self.attach(instance)
@@ -85,7 +92,8 @@ class AdtApp:
             return
         raw_path: bytes = scope["raw_path"]
         if raw_path.startswith(b"/_remhart") and self.admin is not None:
-            await self.instance.store.flush()
+            for one in list(self.instances.values()):
+                await one.store.flush()
             await self.admin(scope, receive, send)
             return
         arrived = self.clock.now_us()
@@ -97,7 +105,10 @@ class AdtApp:
             body = await _read(receive, headers, limit)
         except _GoneError:
             return
-        instance = self.instance
+        instance = self._instance(headers.get(b"host", b""))
+        if instance is None:
+            await self._sender.send(send, gateway.sub_domain_not_found(), None, close=body is None)
+            return
         fault = self.faults.take(method, path, headers, instance.name)
         if fault is not None and fault.delay_ms:
             await misbehave.wait(fault, fault.delay_ms / 1000, receive)
@@ -137,6 +148,11 @@ class AdtApp:
         finally:
             if instance.throttle.enabled:
                 instance.throttle.done(scope.get("twin"))
+
+    def _instance(self, host: bytes) -> Instance | None:
+        """The instance that a Host header means; None when it names one that is not there."""
+        name = instance_name(host)
+        return self.instance if name is None else self.instances.get(name)
 
     async def _respond(
         self,
@@ -204,6 +220,10 @@ class AdtApp:
     ) -> Response | Awaitable[Response]:
         try:
             segments = routes.split_path(scope["raw_path"])
+            if self.gate is not None:
+                forbidden = self.gate.refusal(instance, method, segments, headers)
+                if forbidden is not None:
+                    return forbidden
             operation, ids = routes.find(method, segments)
             throttle = instance.throttle
             if throttle.enabled:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from pydantic import SecretStr
 
 from remhart_adt.clock import SYSTEM, Clock, FakeClock, parse_us
 from remhart_adt.errors import LocalServerError
@@ -18,19 +21,38 @@ from remhart_adt.local.adt.store import Store
 from remhart_adt.local.adt.throttle import Throttle
 from remhart_adt.local.adt.ticks import Ticker
 
-__all__ = ["DEFAULT_INSTANCE", "MEMORY", "Options", "build_instance", "parse_clock"]
+__all__ = ["DEFAULT_INSTANCE", "MEMORY", "EndpointOption", "Options", "Tls", "build_instance", "parse_clock"]
 
 MEMORY: Final = ":memory:"
 DEFAULT_INSTANCE: Final = "local"
 
 
 @dataclass(frozen=True, slots=True)
+class Tls:
+    """Speak https, with certificates kept in `folder` (None: made anew for this run) that hold for `names`, too."""
+
+    folder: Path | None = None
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointOption:
+    """An endpoint for event routes that a server has from its start."""
+
+    name: str
+    document: Mapping[str, Any]
+    instance: str = DEFAULT_INSTANCE
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """How a server behaves. `query_lag` is in seconds; `throttle` enforces the service's rate limits, scaled by
-    `capacity`, answering 429 with `retry_after` seconds; `allow_remote` lets it listen on other than loopback addresses
-    (it has no login). With a `seed` everything random is drawn alike in every run, and with a `FakeClock` every time,
-    too. `seed_file` is loaded at the start into an instance that is empty. `bounds` are the functional limits. Files in
-    `blob_folder` are the blobs of import jobs, beside those of Azurite and Azure Storage."""
+    `capacity`, answering 429 with `retry_after` seconds; `allow_remote` lets it listen on other than loopback
+    addresses. `auth` asks every request for a token of this server with a role on the instance. With a `seed`
+    everything random is drawn alike in every run, and with a `FakeClock` every time, too. `seed_file` is loaded at the
+    start into an instance that is empty. `bounds` are the functional limits. Files in `blob_folder` are the blobs of
+    import jobs, beside those of Azurite and Azure Storage. `instances` and `endpoints` are there from the start;
+    `admin_key` opens the admin API to other machines, and is asked for then."""
 
     data: str | Path = MEMORY
     host: str = "127.0.0.1"
@@ -47,6 +69,11 @@ class Options:
     seed_file: Path | None = None
     bounds: Bounds = field(default_factory=Bounds)
     blob_folder: Path | None = None
+    auth: bool = False
+    tls: Tls | None = None
+    instances: tuple[str, ...] = ()
+    endpoints: tuple[EndpointOption, ...] = ()
+    admin_key: SecretStr | None = None
 
 
 def parse_clock(text: str) -> Clock:

@@ -10,7 +10,7 @@ import orjson
 from remhart_adt.local.adt.faults import Fault
 from remhart_adt.local.adt.types import Response
 
-__all__ = ["injected", "quota_reached", "rate_limited"]
+__all__ = ["forbidden", "injected", "quota_reached", "rate_limited", "sub_domain_not_found", "unauthorized"]
 
 _JSON: Final = b"application/json"
 _RATE: Final = (
@@ -40,6 +40,23 @@ def _gateway(status: int, message: str, headers: list[tuple[bytes, bytes]]) -> R
     return Response(status, body, media=_JSON, headers=headers)
 
 
+def unauthorized(headers: list[tuple[bytes, bytes]] | None = None) -> Response:
+    """401 (recorded, spaces and all)."""
+    body = b'{ "statusCode": 401, "message": "Unauthorized" }'
+    return Response(401, body, media=_JSON, headers=headers or [], bare=True)
+
+
+def sub_domain_not_found() -> Response:
+    """404 for an instance that is not there, and for a token of another tenant (as users have reported it)."""
+    return Response(404, b'{ "statusCode": 404, "message": "Sub-Domain not found" }', media=_JSON, bare=True)
+
+
+def forbidden(reason: str) -> Response:
+    """403: nobody has published more than the status; the reason is a header, for whoever reads a local server's
+    answer."""
+    return Response(403, None, headers=[(b"x-remhart-reason", reason.encode("latin-1", "replace"))])
+
+
 def injected(fault: Fault) -> Response:
     """The answer of a `status` fault: its own body or text, else the shape that the status has on the service."""
     given = {name: value for name, value in fault.headers.items() if name not in _OWN_HEADERS}
@@ -64,7 +81,7 @@ def _plain(fault: Fault, headers: list[tuple[bytes, bytes]]) -> Response:
     if status == 503:
         return _gateway(503, _AWAY, headers)
     if status == 401:
-        return Response(401, orjson.dumps({"statusCode": 401, "message": "Unauthorized"}), media=_JSON, headers=headers)
+        return unauthorized(headers)
     try:
         code = HTTPStatus(status).phrase.replace(" ", "")
     except ValueError:

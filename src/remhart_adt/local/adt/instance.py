@@ -69,6 +69,7 @@ class Instance:
         self.store.clear()
         self.events.clear()
         self.jobs.clear()
+        self.roles.clear()
 
     def restore(self) -> None:
         """Bring what is held in memory in line with the file, after a reset or a failed commit."""

@@ -12,11 +12,15 @@ import ssl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
 from remhart_adt.clock import parse_us
 from remhart_adt.errors import LocalServerError
+from remhart_adt.local.adt.remote_control import Control
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
 
 __all__ = ["Admin", "ClockState", "Counts", "FaultRules", "FaultState", "JournalRow", "Settings"]
 
@@ -136,10 +140,11 @@ class Admin:
     raises LocalServerError with the server's own words when it refuses, and when it cannot be reached.
     """
 
-    def __init__(self, admin: str, *, ca_file: Path | None = None, key: str = "") -> None:
+    def __init__(self, admin: str, *, ca_file: Path | None = None, key: SecretStr | None = None) -> None:
         self.admin = admin
         self.faults = FaultRules(self)
-        self._ca_file = ca_file
+        self.control = Control(self)
+        self.ca_file = ca_file
         self._key = key
 
     # --- state
@@ -243,14 +248,14 @@ class Admin:
         target = f"{parts.path}{path}" + (f"?{urlencode(params)}" if params else "")
         connection: http.client.HTTPConnection
         if parts.scheme == "https":
-            context = ssl.create_default_context(cafile=self._ca_file)
+            context = ssl.create_default_context(cafile=self.ca_file)
             connection = http.client.HTTPSConnection(
                 parts.hostname or "", parts.port, timeout=_TIMEOUT, context=context
             )
         else:
             connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_TIMEOUT)
         try:
-            connection.request(method, target, body, {"x-remhart-key": self._key} if self._key else {})
+            connection.request(method, target, body, self._headers())
             answer = connection.getresponse()
             if answer.status >= 400:
                 raise _refusal(answer.read(), answer.status, f"{method} {self.admin}{path}")
@@ -261,6 +266,9 @@ class Admin:
             connection.close()
             raise
         return _Answer(connection, answer)
+
+    def _headers(self) -> dict[str, str]:
+        return {} if self._key is None else {"x-remhart-key": self._key.get_secret_value()}
 
 
 class _Answer:

@@ -34,14 +34,15 @@ class Sender:
 
     def start(self, response: Response, traceparent: bytes | None, *, close: bool) -> MutableMapping[str, Any]:
         """`http.response.start` with the headers seen on every answer, and those of this one."""
-        trace_id, span_id = trace(self._chance, traceparent)
-        headers = [
-            (b"date", self._now()),
-            (b"strict-transport-security", b"max-age=2592000"),
-            (b"traceresponse", f"00-{response.trace_id or trace_id}-{span_id}-01".encode()),
-            (b"mise-correlation-id", self._chance.guid().encode()),
-            *response.headers,
-        ]
+        headers = [(b"date", self._now())]
+        if not response.bare:
+            trace_id, span_id = trace(self._chance, traceparent)
+            headers += [
+                (b"strict-transport-security", b"max-age=2592000"),
+                (b"traceresponse", f"00-{response.trace_id or trace_id}-{span_id}-01".encode()),
+                (b"mise-correlation-id", self._chance.guid().encode()),
+            ]
+        headers += response.headers
         if response.etag:
             headers.append((b"etag", response.etag.encode()))
         if response.code:
@@ -51,9 +52,8 @@ class Sender:
             if not response.chunked:
                 headers.append((b"content-length", str(len(response.body)).encode()))
         elif not any(name == b"content-length" for name, _ in response.headers):
-            headers.append(
-                (b"content-length", b"0")
-            )  # on 204 as well, which HTTP does not ask for and the service does
+            # On 204 as well, which HTTP does not ask for and the service does.
+            headers.append((b"content-length", b"0"))
         if close:
             headers.append((b"connection", b"close"))
         return {"type": "http.response.start", "status": response.status, "headers": headers}

@@ -10,26 +10,34 @@ import signal
 import socket
 import struct
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 import uvicorn
 
-from remhart_adt.errors import LocalServerError
+from remhart_adt.errors import LocalServerError, MissingExtraError
 from remhart_adt.local.adt.admin import ADMIN, admin_app
 from remhart_adt.local.adt.app import AdtApp, Scope
 from remhart_adt.local.adt.assembly import DEFAULT_INSTANCE, MEMORY, Options, build_instance
 from remhart_adt.local.adt.chance import Chance
+from remhart_adt.local.adt.control.gate import Gate
+from remhart_adt.local.adt.control.guard import guarded
+from remhart_adt.local.adt.control.instances import Instances
+from remhart_adt.local.adt.control.tokens import Tokens, signing_key
 from remhart_adt.local.adt.faults import Faults
-from remhart_adt.local.adt.instance import Instance
 from remhart_adt.local.adt.journal import Journal
 from remhart_adt.local.adt.protocol import Connection, allow_more_files, file_room
 from remhart_adt.local.adt.remote import Admin
 from remhart_adt.local.adt.seeding import seed_from_file
+from remhart_adt.local.adt.types import AdtError
+
+if TYPE_CHECKING:
+    from remhart_adt.local.adt.control.tls import Certificates
 
 __all__ = ["MEMORY", "LocalAdt", "Options", "serve"]
 
@@ -44,8 +52,8 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self.on_ready: Callable[[], object] = _nothing
         self.on_stop: Callable[[], object] = _nothing
-        self.instances: list[Instance] = []
-        self.seed_file: Path | None = None
+        self.instances: Instances | None = None
+        self.options = Options()
         self.sweep_every = 10  # ticks of a tenth of a second
 
     async def on_tick(self, counter: int) -> bool:
@@ -61,17 +69,26 @@ class _Server(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        for instance in self.instances:
+        assert self.instances is not None
+        for instance in self.instances.all():
             await instance.start()
-        if self.seed_file is not None:
-            await seed_from_file(self.instances[0], self.seed_file)
+        for endpoint in self.options.endpoints:
+            try:
+                instance = self.instances.get(endpoint.instance)
+                instance.events.put_endpoint(endpoint.name, dict(endpoint.document))
+            except AdtError as error:
+                raise LocalServerError(error.message, where=f"endpoint {endpoint.name}") from None
+            await instance.store.flush()
+        if self.options.seed_file is not None:
+            await seed_from_file(self.instances.all()[0], self.options.seed_file)
         await super().startup(sockets)
         self.on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self.on_stop()
         await super().shutdown(sockets)
-        for instance in self.instances:
+        assert self.instances is not None
+        for instance in self.instances.all():
             await instance.close()
 
 
@@ -113,8 +130,17 @@ def _reset(transports: dict[Any, asyncio.Transport], scope: Scope) -> None:
     transport.abort()
 
 
+class Assembled(NamedTuple):
+    """A server that is ready to start, and how to reach it; `ca` is the certificate to trust when it speaks https."""
+
+    server: _Server
+    listener: socket.socket
+    endpoint: str
+    ca: Path | None
+
+
 @contextlib.contextmanager
-def _assembled(options: Options) -> Iterator[tuple[_Server, socket.socket]]:
+def _assembled(options: Options) -> Iterator[Assembled]:
     """Everything a server is made of, closed in order at the end."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(_bind(options.host, options.port, allow_remote=options.allow_remote))
@@ -125,7 +151,15 @@ def _assembled(options: Options) -> Iterator[tuple[_Server, socket.socket]]:
         chance = Chance(options.seed)
         faults = Faults(options.clock, chance.branch("faults"))
         app = AdtApp(instance, journal, faults, chance=chance, clock=options.clock)
-        app.admin = admin_app(app)
+        certificates = _certificates(options, stack)
+        instances = _instances(app, options, certificates)
+        for one in instances.all():
+            stack.callback(one.store.close)
+        tokens = Tokens(signing_key(_beside(options, ".key") if options.auth else None), options.clock)
+        if options.auth:
+            app.gate = Gate(tokens)
+        key = options.admin_key.get_secret_value() if options.admin_key is not None else ""
+        app.admin = guarded(admin_app(app, instances, tokens), key)
         transports: dict[Any, asyncio.Transport] = {}
         app.reset = lambda scope: _reset(transports, scope)
         patience = replace(options.patience, connections=min(options.patience.connections, file_room()))
@@ -141,24 +175,62 @@ def _assembled(options: Options) -> Iterator[tuple[_Server, socket.socket]]:
             ws="none",
             timeout_keep_alive=max(1, round(patience.idle)),
             timeout_graceful_shutdown=_DRAIN_SECONDS,
+            ssl_context_factory=None if certificates is None else lambda *_: certificates.context,
         )
         server = _Server(config)
-        server.instances = [instance]
-        server.seed_file = options.seed_file
+        server.instances, server.options = instances, options
         server.on_stop = faults.clear  # or requests that hang in one would hold up the end
         server.sweep_every = max(1, round(patience.resolution * 10))
-        yield server, listener
+        scheme = "http" if certificates is None else "https"
+        yield Assembled(
+            server, listener, _endpoint(scheme, listener), None if certificates is None else certificates.ca
+        )
 
 
-def _endpoint(listener: socket.socket) -> str:
+def _beside(options: Options, suffix: str) -> Path | None:
+    """A file beside the data file; None when there is none."""
+    return None if str(options.data) == MEMORY else Path(options.data).with_suffix(suffix)
+
+
+def _certificates(options: Options, stack: contextlib.ExitStack) -> Certificates | None:
+    if options.tls is None:
+        return None
+    folder = options.tls.folder
+    if folder is None:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="remhart-adt-tls-")))
+    try:
+        from remhart_adt.local.adt.control.tls import Certificates
+    except ImportError as error:
+        raise MissingExtraError("local", needed_for="https") from error
+    return Certificates(folder, options.tls.names)
+
+
+def _instances(app: AdtApp, options: Options, certificates: Certificates | None) -> Instances:
+    """The registry, with what the options ask for."""
+
+    def added(name: str) -> None:
+        if certificates is not None:  # clients do not take a wildcard for `*.localhost`
+            certificates.cover(f"{name}.localhost")
+
+    added(app.instance.name)
+    instances = Instances(app, options, added)
+    for name in options.instances:
+        try:
+            instances.declare(name)
+        except AdtError as error:
+            raise LocalServerError(error.message, where=f"instance {name[:80]}") from None
+    return instances
+
+
+def _endpoint(scheme: str, listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def serve(options: Options) -> None:
     """Serve until SIGTERM or SIGINT, then drain and return.
 
-    When ready, one line of JSON on standard output holds `endpoint` and `admin`.
+    When ready, one line of JSON on standard output holds `endpoint`, `admin` and, with https, `ca`: a file.
     Raises LocalServerError when the port, the data file or the journal cannot be used.
     """
     asyncio.run(_serve(options))
@@ -166,16 +238,20 @@ def serve(options: Options) -> None:
 
 async def _serve(options: Options) -> None:
     allow_more_files()
-    with _assembled(options) as (server, listener):
+    with _assembled(options) as assembled:
+        server = assembled.server
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, lambda: setattr(server, "should_exit", True))
-        server.on_ready = lambda: _announce(_endpoint(listener))
-        await server.serve(sockets=[listener])
+        server.on_ready = lambda: _announce(assembled)
+        await server.serve(sockets=[assembled.listener])
 
 
-def _announce(endpoint: str) -> None:
-    sys.stdout.write(json.dumps({"endpoint": endpoint, "admin": endpoint + ADMIN}) + "\n")
+def _announce(assembled: Assembled) -> None:
+    ready = {"endpoint": assembled.endpoint, "admin": assembled.endpoint + ADMIN}
+    if assembled.ca is not None:
+        ready["ca"] = str(assembled.ca)
+    sys.stdout.write(json.dumps(ready) + "\n")
     sys.stdout.flush()
 
 
@@ -186,7 +262,7 @@ class LocalAdt(Admin):
     """
 
     def __init__(self, options: Options) -> None:
-        super().__init__("")
+        super().__init__("", key=options.admin_key)
         self._options = options
         self._ready = threading.Event()
         self._server: _Server | None = None
@@ -219,12 +295,13 @@ class LocalAdt(Admin):
 
     def _run(self) -> None:
         try:
-            with _assembled(self._options) as (server, listener):
-                self._server = server
-                self.endpoint = _endpoint(listener)
+            with _assembled(self._options) as assembled:
+                self._server = assembled.server
+                self.endpoint = assembled.endpoint
                 self.admin = self.endpoint + ADMIN
-                server.on_ready = self._ready.set
-                asyncio.run(server.serve(sockets=[listener]))
+                self.ca_file = assembled.ca
+                assembled.server.on_ready = self._ready.set
+                asyncio.run(assembled.server.serve(sockets=[assembled.listener]))
         except BaseException as error:
             self._error = error
         finally:

@@ -67,7 +67,8 @@ class Request:
 
 @dataclass(slots=True)
 class Response:
-    """`body` None means no body at all; `media` is the Content-Type of a body; `trace_id` the trace it names in it."""
+    """`body` None means no body at all; `media` is the Content-Type of a body; `trace_id` the trace it names in it.
+    A `bare` answer comes from before the service and has none of its headers."""
 
     status: int
     body: bytes | None = None
@@ -77,6 +78,7 @@ class Response:
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     chunked: bool = False
     trace_id: str = ""
+    bare: bool = False
 
 
 class Detail(NamedTuple):

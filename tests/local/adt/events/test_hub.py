@@ -10,7 +10,7 @@ import orjson
 import pytest
 from azure.eventhub.aio import EventHubConsumerClient
 
-from remhart_adt.local.adt.types import AdtError
+from remhart_adt.errors import LocalServerError
 from remhart_adt.local.eventhub.testing import CLIENT_LEFTOVERS, HubThread
 
 pytestmark = CLIENT_LEFTOVERS
@@ -121,5 +121,5 @@ def test_an_endpoint_whose_packages_are_missing_says_what_to_install(
     stage: Any, monkeypatch: pytest.MonkeyPatch, package: str, document: dict[str, str]
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(AdtError, match=r"pip install 'remhart-adt\[sync\]'"):
+    with pytest.raises(LocalServerError, match=r"pip install 'remhart-adt\[sync\]'"):
         stage.endpoint("end", **document)

@@ -7,9 +7,11 @@ from typing import Final
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from remhart_adt.local.adt.admin import graph, stage
+from remhart_adt.local.adt.admin import control, graph, stage
 from remhart_adt.local.adt.admin.answers import on_error
 from remhart_adt.local.adt.app import AdtApp
+from remhart_adt.local.adt.control.instances import Instances
+from remhart_adt.local.adt.control.tokens import Tokens
 from remhart_adt.local.adt.types import AdtError
 
 __all__ = ["ADMIN", "admin_app"]
@@ -17,7 +19,7 @@ __all__ = ["ADMIN", "admin_app"]
 ADMIN: Final = "/_remhart"
 
 
-def admin_app(app: AdtApp) -> Starlette:
+def admin_app(app: AdtApp, instances: Instances, tokens: Tokens) -> Starlette:
     """The admin API of one server; the refusals of its handlers become error envelopes."""
-    routes = [*stage.routes(app), *graph.routes(app)]
+    routes = [*stage.routes(app), *graph.routes(app), *control.routes(instances, tokens, app.clock.now_us)]
     return Starlette(routes=[Mount(ADMIN, routes=routes)], exception_handlers={AdtError: on_error})

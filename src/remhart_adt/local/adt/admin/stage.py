@@ -52,7 +52,7 @@ class _Stage:
         self._app = app
         self._began = app.clock.monotonic()
         self._start = (app.clock.now_us(), self._began)
-        self._initial = {name: _settings(instance) for name, instance in app.instances.items()}
+        self._initial = _settings(app.instance)  # every instance begins alike
 
     async def health(self, _request: Request) -> Response:
         app = self._app
@@ -103,9 +103,8 @@ class _Stage:
 
     def _start_again(self) -> None:
         app = self._app
-        for name, initial in self._initial.items():
-            if name in app.instances:
-                _apply(app.instances[name], initial)
+        for instance in app.instances.values():
+            _apply(instance, self._initial)
         app.chance.restart()
         for instance in app.instances.values():
             instance.chance.restart()

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import orjson
-
+from remhart_adt.local.adt import gateway
 from remhart_adt.local.adt.control.roles import DATA_OWNER, DATA_READER, allows
 from remhart_adt.local.adt.control.tokens import BadTokenError, Tokens
 from remhart_adt.local.adt.instance import Instance
 from remhart_adt.local.adt.types import Response
 
-__all__ = ["Gate", "sub_domain_not_found"]
-
-_JSON = b"application/json"
-
-
-def sub_domain_not_found() -> Response:
-    """The gateway's answer for an instance that is not there, and for a token of another tenant (as reported)."""
-    return Response(404, b'{ "statusCode": 404, "message": "Sub-domain not found." }', media=_JSON)
+__all__ = ["Gate"]
 
 
 class Gate:
-    """Stands before the operations of every instance when `auth` is required."""
+    """Stands before the operations of every instance when tokens are required."""
 
     def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens
@@ -33,22 +25,13 @@ class Gate:
         try:
             claims = self._tokens.read(None if authorization is None else authorization.decode("latin-1"))
         except BadTokenError as error:
-            return self._unauthorized(str(error))
+            return gateway.unauthorized([(b"x-remhart-reason", str(error).encode())])
         if claims.tenant != self._tokens.tenant:
-            return sub_domain_not_found()
+            return gateway.sub_domain_not_found()
         roles = claims.roles | instance.roles.of(claims.principal)
         if allows(roles, method, segments):
             return None
-        # The service says no more than this; the reason is for whoever reads the answer of a local server.
         needed = DATA_OWNER if DATA_READER in roles else f"{DATA_READER} or {DATA_OWNER}"
-        reason = f"the principal of this token needs the role {needed} on the instance {instance.name}"
-        headers_out = [(b"content-length", b"0"), (b"x-remhart-reason", reason.encode())]
-        return Response(403, None, headers=headers_out)
-
-    def _unauthorized(self, why: str) -> Response:
-        challenge = (
-            f'Bearer authorization_uri="https://login.microsoftonline.com/{self._tokens.tenant}", '
-            f'error="invalid_token", error_description="{why}"'
+        return gateway.forbidden(
+            f"The principal of this token needs the role {needed} on the instance {instance.name}."
         )
-        body = orjson.dumps({"statusCode": 401, "message": "Unauthorized"})
-        return Response(401, body, media=_JSON, headers=[(b"www-authenticate", challenge.encode())])

@@ -12,7 +12,17 @@ from remhart_adt.clock import Clock, format_us
 from remhart_adt.local.adt.errors import invalid_argument
 from remhart_adt.local.adt.store import Store
 
-__all__ = ["DATA_OWNER", "DATA_READER", "ROLES", "Assignment", "RoleAssignments", "allows", "checked_role"]
+__all__ = [
+    "DATA_OWNER",
+    "DATA_READER",
+    "ROLES",
+    "Assignment",
+    "RoleAssignments",
+    "allows",
+    "checked_delay",
+    "checked_principal",
+    "checked_role",
+]
 
 DATA_OWNER: Final = "Azure Digital Twins Data Owner"
 DATA_READER: Final = "Azure Digital Twins Data Reader"
@@ -112,6 +122,10 @@ class RoleAssignments:
             self._store.write("UPDATE role_assignments SET ends_us=? WHERE principal=?", (ends, principal))
         else:
             self._store.write("DELETE FROM role_assignments WHERE principal=?", (principal,))
+
+    def clear(self) -> None:
+        """Remove every assignment; part of the open transaction."""
+        self._store.write("DELETE FROM role_assignments")
 
     def of(self, principal: str) -> frozenset[str]:
         """The roles a principal holds now."""
