@@ -17,8 +17,9 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from remhart_adt.local.adt.errors import AdtError, invalid_argument
 from remhart_adt.local.adt.jobs.azure_blobs import AzureReader, AzureWriter, require_azure, unreadable, unwritable
+from remhart_adt.local.adt.signatures import hide_signature
 
-__all__ = ["BlobReader", "BlobWriter", "Blobs", "hide_signature"]
+__all__ = ["BlobReader", "BlobWriter", "Blobs"]
 
 _CHUNK: Final = 256 * 1024
 _MAX_URI: Final = 2048
@@ -26,7 +27,6 @@ _AZURITE: Final = "devstoreaccount1"
 _STORAGE: Final = re.compile(
     r"[a-z0-9-]+(?:\.z\d+)?\.blob\.(?:core\.(?:windows\.net|usgovcloudapi\.net|chinacloudapi\.cn)|storage\.azure\.net)"
 )
-_SIGNATURE: Final = re.compile(r"(?i)([?&]sig=)[^&]*")
 
 
 class BlobReader(Protocol):
@@ -122,11 +122,6 @@ class Blobs:
         if resolved == folder or not resolved.is_relative_to(folder):
             raise _refusal(uri, "The path lies outside the server's folder of blobs.")
         return resolved
-
-
-def hide_signature(uri: str) -> str:
-    """The URI as it may be stored and shown: a shared access signature in it is a secret."""
-    return _SIGNATURE.sub(r"\1***", uri)
 
 
 def _refusal(uri: str, reason: str) -> AdtError:

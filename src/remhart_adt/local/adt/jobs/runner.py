@@ -14,12 +14,13 @@ from typing import Final
 from remhart_adt import log
 from remhart_adt.clock import Clock
 from remhart_adt.local.adt.errors import AdtError, invalid_argument
-from remhart_adt.local.adt.jobs.blobs import Blobs, hide_signature
+from remhart_adt.local.adt.jobs.blobs import Blobs
 from remhart_adt.local.adt.jobs.deleter import Deleter
 from remhart_adt.local.adt.jobs.importer import Importer
 from remhart_adt.local.adt.jobs.output import OutputLog
 from remhart_adt.local.adt.jobs.table import KEPT_TICKS, JobTable
 from remhart_adt.local.adt.jobs.types import Graph, Job, JobCancelledError, JobError, Kind, Status
+from remhart_adt.local.adt.signatures import hide_signature
 
 __all__ = ["JobBusyError", "Jobs"]
 
