@@ -70,7 +70,10 @@ def page(data: Mapping[str, Any]) -> str:
                 source += " " + ", ".join(map(str, row["choices"]))
             tests = "<br>".join(f"`{test}`" for test in row["tests"])
             parts.append(f"| {name} | {source} | {row.get('note', '')} | {tests} |\n")
-    parts.append("\n## Recordings whose request was cut\n\n")
+    also = ", ".join(f"`{name}`" for name in data["replayed"])
+    parts.append(
+        f"\n## Recordings\n\nEvery recording is replayed by a test of its own, beside those above: {also}.\n\n"
+    )
     parts.append(
         "What a test sends where the recording does not say it:\n\n| recording | what is cut | in its place |\n"
     )
