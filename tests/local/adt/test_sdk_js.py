@@ -233,5 +233,9 @@ def test_every_step_of_the_program_is_looked_at(report: dict[str, Any]) -> None:
         "get component",
         "upsert relationship",
         "get relationship",
+        "upsert route",
+        "get route",
+        "list routes by page",
+        "delete route",
     }
     assert set(report["steps"]) == seen | set(REFUSED) | set(GIVEN) | set(DONE)
