@@ -122,6 +122,7 @@ def test_patterns_start_from_whichever_node_is_pinned(pattern: str, pinned: str)
         ("SELECT COUNT() FROM DIGITALTWINS WHERE $metadata.$model = 'dtmi:m:A;1'", "twins_model"),
         ("SELECT * FROM RELATIONSHIPS WHERE $targetId = 'x'", "relationships_target"),
         ("SELECT * FROM DIGITALTWINS T WHERE T.a > 4 AND T.b = 1", "by_a (<expr>>? AND <expr><?)"),
+        ("SELECT * FROM DIGITALTWINS T WHERE T.a > 4 AND T.b = 1 AND T.a <= 9", "by_a (<expr>>? AND <expr><?)"),
         ("SELECT * FROM DIGITALTWINS T WHERE (T.b = 1 AND STARTSWITH(T.a, 'x'))", "by_a (<expr>>? AND <expr><?)"),
         ("SELECT * FROM DIGITALTWINS WHERE a IN [1, 'x', true]", "by_a (<expr>=?)"),
         ("SELECT * FROM RELATIONSHIPS WHERE length <= 3", "by_length (<expr><?)"),
@@ -150,15 +151,25 @@ def test_what_no_index_serves_is_no_candidate(condition: str) -> None:
     assert candidates(parse(f"SELECT * FROM DIGITALTWINS WHERE {condition}"), models_of=CHAIN.models_of) == []
 
 
-def test_candidates_are_counted_up_to_a_limit() -> None:
+@pytest.mark.parametrize(
+    ("condition", "left", "exact"),
+    [
+        ("a > 1 AND $dtId = 't5'", (4, 1), [False, True]),
+        ("a <= 2 AND $dtId IN ['t1', 't2']", (3, 2), [False, True]),
+        # Both ends of a range are one candidate: each by itself would leave half of the table.
+        ("a > 1 AND a <= 2", (1,), [False]),
+        ("a > 1 AND IS_DEFINED(b) AND a IN [2, 3, 9] AND a < 3", (1,), [False]),
+        ("$dtId > 't1' AND $dtId = 't2'", (1,), [True]),
+    ],
+)
+def test_candidates_are_counted_up_to_a_limit(condition: str, left: tuple[int, ...], exact: list[bool]) -> None:
     db = database(CHAIN)
-    query = parse("SELECT * FROM DIGITALTWINS WHERE a > 1 AND a <= 2 AND $dtId = 't5'")
-    found = candidates(query, models_of=CHAIN.models_of)
+    found = candidates(parse(f"SELECT * FROM DIGITALTWINS WHERE {condition}"), models_of=CHAIN.models_of)
     statement = probe(found, 4)
     [counts] = db.execute(statement.text, statement.parameters)
     db.close()
-    assert counts == (4, 3, 1)
-    assert [one.exact for one in found] == [False, False, True]
+    assert counts == left
+    assert [one.exact for one in found] == exact
 
 
 # --- values

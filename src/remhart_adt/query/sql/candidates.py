@@ -9,7 +9,7 @@ is full sooner when the rows are read in their order.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from remhart_adt.query import ast
@@ -51,8 +51,16 @@ def candidates(query: ast.Query, *, models_of: ModelsOf, suffix: str = "") -> li
     scope = Scope(query)
     if scope.single is None:
         return []
-    found = (_candidate(part, scope, models_of, suffix) for part in conjuncts(query.where))
-    return [candidate for candidate in found if candidate is not None]
+    merged: dict[tuple[str, str], Candidate] = {}
+    for part in conjuncts(query.where):
+        found = _candidate(part, scope, models_of, suffix)
+        if found is not None:
+            # Both ends of a range are one walk along an index; each by itself may leave half of the table.
+            key = (found.table, found.expression)
+            known = merged.get(key)
+            tests = found.tests if known is None else tuple(sorted((*known.tests, *found.tests), key=_equality_first))
+            merged[key] = replace(found, tests=tests)
+    return list(merged.values())
 
 
 def probe(found: Sequence[Candidate], most: int) -> Statement:
@@ -60,6 +68,10 @@ def probe(found: Sequence[Candidate], most: int) -> Statement:
     bind = Binder()
     counts = [f"(SELECT COUNT(*) FROM ({one.rows(bind)} LIMIT {bind(most)}))" for one in found]
     return Statement(f"SELECT {', '.join(counts)}", bind.parameters)
+
+
+def _equality_first(test: tuple[str, tuple[Any, ...]]) -> bool:
+    return test[0] != "IN"
 
 
 def _candidate(expr: ast.Expr, scope: Scope, models_of: ModelsOf, suffix: str) -> Candidate | None:
