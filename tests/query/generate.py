@@ -8,6 +8,7 @@ enough to be refused by the grammar: `]]` cannot be written in a name.
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 from oracle import Graph
@@ -46,13 +47,15 @@ TEXTS = [
         "\U0010ffff",
     ),
     *("'); DROP TABLE twins; --", "$dtId", "\ud7ff", "\ue000", "[1]", "{}", '{"a":1}'),
+    *("NaN", "Infinity", "-0", "1e5", "0x10", "2.0"),
 ]
 NUMBERS = [
     *(-3, -1, 0, 1, 2, 3, 0.5, -1.5, 2.0, -0.0, 0.1, 0.30000000000000004, 1e300, -1e300, 5e-324, 1e22, 123456789.125),
     *(2**53, 2**53 + 1, 2**63 - 1, 2**63, -(2**63), -(2**63) - 1, 10**20, 1.7976931348623157e308, 49, 50, 50.5),
 ]
 MODELS = ["dtmi:m:A;1", "dtmi:m:A;2", "dtmi:m:B;1", "dtmi:m:C;1"]
-ACCEPTED = {"dtmi:m:A;1": MODELS[:3], "dtmi:m:A;2": MODELS[1:3], "dtmi:m:B;1": ["dtmi:m:B;1"]}
+EXTENDS = {"dtmi:m:B;1": "dtmi:m:A;2"}
+ACCEPTED = {one: [one] for one in MODELS} | {"dtmi:m:A;1": MODELS[:3], "dtmi:m:A;2": MODELS[1:3]}
 KINDS = ["has", "feeds", "contains", "od'd \"one"]
 TYPE_TESTS = ["IS_DEFINED", "IS_NULL", "IS_BOOL", "IS_NUMBER", "IS_STRING", "IS_OBJECT", "IS_PRIMITIVE"]
 STRING_TESTS = ["STARTSWITH", "ENDSWITH", "CONTAINS"]
@@ -110,7 +113,7 @@ class Generator:
             metadata = {"$model": rng.choice(MODELS), "$lastUpdateTime": "2024-01-01", **times}
             twins.append({"$dtId": twin_id, "$etag": "e", **self.body(), "$metadata": metadata})
         relationships = []
-        for number in range(rng.randint(0, 3 * len(ids)) if len(ids) > 1 else 0):
+        for number in range(rng.randint(0, 4 * len(ids))):
             source, target = rng.choice(ids), rng.choice([*ids, "gone"])  # to itself, or to nowhere, now and then
             relationships.append(
                 {
@@ -154,27 +157,28 @@ class Generator:
     def leaf(self, names: list[tuple[str | None, str]]) -> ast.Expr:
         rng = self.rng
         path = self.path(names)
-        if rng.random() < 0.6:
+        if rng.random() < 0.5:
             sure = self.likely(names)
             if sure is not None:
                 return sure
-        match rng.randint(0, 9):
+        match rng.randint(0, 13):
             case 0 | 1 | 2 | 3:
                 right: Any = self.path(names) if rng.random() < 0.2 else ast.Value(self.literal())
                 return ast.Comparison(path, rng.choice(OPS), right)
-            case 4:
+            case 4 | 5:
                 values = tuple(self.literal() for _ in range(rng.randint(1, 4)))
-                return ast.InList(path, values, rng.random() < 0.4)
-            case 5:
+                return ast.InList(path, values, rng.random() < 0.5)
+            case 6 | 7 | 8:
                 return ast.TypeTest(rng.choice(TYPE_TESTS), path)
-            case 6 | 7:
+            case 9 | 10:
                 return ast.StringTest(rng.choice(STRING_TESTS), path, rng.choice([*self.texts, "t", "dtmi:m:A", "2"]))
-            case 8:
+            case 11:
                 return ast.ArrayContains(path, self.literal())
         twins = [name for name, kind in names if kind == "twin"]
         if not twins:
             return ast.TypeTest("IS_DEFINED", path)
-        return ast.IsOfModel(rng.choice(MODELS), rng.choice(twins), rng.random() < 0.3)
+        model = rng.choice([*MODELS, *MODELS, *MODELS, "dtmi:m:Gone;1"])
+        return ast.IsOfModel(model, rng.choice(twins), rng.random() < 0.3)
 
     def likely(self, names: list[tuple[str | None, str]]) -> ast.Expr | None:
         """A condition that some document fulfils, or nearly."""
@@ -185,6 +189,8 @@ class Generator:
             return None
         below, value = rng.choice(known)
         path = ast.Path(below if collection is None else (collection, *below))
+        if rng.random() < 0.15:
+            return ast.TypeTest(rng.choice(TYPE_TESTS), path)
         if isinstance(value, list):
             wanted = next((item for item in value if not isinstance(item, dict | list)), None)
             return ast.ArrayContains(path, wanted)
@@ -199,6 +205,8 @@ class Generator:
     def condition(self, names: list[tuple[str | None, str]], depth: int = 0) -> ast.Expr:
         rng = self.rng
         kind = rng.random()
+        if depth == 0 and kind < 0.06:
+            return self.alternatives(names)
         if depth > 2 or kind < 0.55:
             return self.leaf(names)
         if kind < 0.7:
@@ -206,6 +214,20 @@ class Generator:
         several = ast.And if kind < 0.87 else ast.Or
         items = [self.condition(names, depth + 1) for _ in range(rng.randint(2, 3))]
         return several(tuple(part for item in items for part in (item.items if isinstance(item, several) else (item,))))
+
+    def alternatives(self, names: list[tuple[str | None, str]]) -> ast.Expr:
+        """Up to forty OR, most of them about one path: what an index of it may serve."""
+        rng = self.rng
+        first = self.likely(names) or self.leaf(names)
+        path = first.left if isinstance(first, ast.Comparison) else self.path(names)
+        items: list[ast.Expr] = [first]
+        for _ in range(rng.choice((1, 2, 3, 40))):
+            items.append(ast.Comparison(path, "=", ast.Value(self.literal())))
+        if rng.random() < 0.3:
+            items.append(ast.InList(path, (self.literal(), self.literal())))
+        elif rng.random() < 0.3:
+            items.append(self.leaf(names))
+        return ast.Or(tuple(items))
 
     def pin(self, collections: list[str], graph: Graph) -> ast.Expr:
         rng = self.rng
@@ -223,12 +245,16 @@ class Generator:
     def query(self, graph: Graph) -> ast.Query:
         match self.rng.randint(0, 9):
             case 0 | 1 | 2:
-                return self.simple("DIGITALTWINS")
+                query = self.simple("DIGITALTWINS")
             case 3:
-                return self.simple("RELATIONSHIPS")
+                query = self.simple("RELATIONSHIPS")
             case 4 | 5 | 6:
-                return self.join(graph)
-        return self.match(graph)
+                query = self.join(graph)
+            case _:
+                query = self.match(graph)
+        if isinstance(query.select, ast.Count) or self.rng.random() < 0.8:
+            return query
+        return replace(query, top=self.rng.randint(0, 5))
 
     def projections(self, names: list[tuple[str | None, str]]) -> ast.Some:
         rng = self.rng
@@ -266,10 +292,11 @@ class Generator:
         joins, implied = [], []
         for number in range(rng.choice((1, 1, 1, 2, 2, 3, 4, 5))):
             source = rng.choice([str(name) for name, kind in names if kind == "twin"])
-            variable = rng.choice((None, f"r{number}"))
+            variable = rng.choice((None, f"r{number}", f"it's {number}"))
             relationship = rng.choice(self.kinds)
-            joins.append(ast.Join(f"B{number}", source, relationship, variable))
-            names.append((f"B{number}", "twin"))
+            target = rng.choice((f"B{number}", f"B{number}", f'{number} "B\\'))
+            joins.append(ast.Join(target, source, relationship, variable))
+            names.append((target, "twin"))
             if variable is None:
                 implied.append(relationship)
             else:
@@ -295,10 +322,11 @@ class Generator:
         for number in range(len(nodes) - 1):
             hops = None
             if rng.random() < 0.35:
-                last = rng.randint(1, 3)
+                last = rng.choice((1, 1, 2, 2, 3, 3, 5 if len(nodes) < 4 else 1))
                 first = rng.choice((None, rng.randint(0, last - 1)))
                 hops = ast.Hops(last, last, True) if rng.random() < 0.3 else ast.Hops(first, last, False)
-            variable = f"r{number}" if rng.random() < 0.4 and hops is None else None
+            one = hops is None or (hops.last == 1 and (hops.exact or not hops.first))
+            variable = f"r{number}" if rng.random() < 0.4 and one else None
             kinds = tuple(
                 dict.fromkeys(rng.choice([*KINDS, *self.kinds, *self.kinds]) for _ in range(rng.choice((0, 0, 1, 2))))
             )

@@ -4,34 +4,38 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from functools import cache
 from typing import Any
 
 import orjson
 from generate import Generator
 from oracle import Graph, rows
 
+from remhart_adt.local.adt.store import Store
 from remhart_adt.query import ast, candidates, format_query, outputs, parse, project, to_sql
 
-SCHEMA = """
-CREATE TABLE twins(n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, model TEXT NOT NULL, etag TEXT, doc TEXT NOT NULL);
-CREATE INDEX twins_model ON twins(model);
-CREATE TABLE relationships(n INTEGER PRIMARY KEY, id TEXT NOT NULL, source TEXT NOT NULL, name TEXT NOT NULL,
-  target TEXT NOT NULL, etag TEXT, doc TEXT NOT NULL, UNIQUE(source, id));
-CREATE INDEX relationships_target ON relationships(target, source, id);
-CREATE INDEX relationships_name ON relationships(name);
-"""
+
+@cache
+def schema() -> str:
+    """The tables and indexes of a server's file."""
+    store = Store(None)
+    try:
+        created = store.read("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'")
+        return "".join(f"{sql};" for (sql,) in created)
+    finally:
+        store.close()
 
 
 def database(graph: Graph) -> sqlite3.Connection:
     """The tables of the local server, filled."""
     db = sqlite3.connect(":memory:", isolation_level=None)
-    db.executescript(SCHEMA)
+    db.executescript(schema())
     for twin in graph.twins:
         row = (twin["$dtId"], twin["$metadata"]["$model"], written(twin))
-        db.execute("INSERT INTO twins(id, model, doc) VALUES(?,?,?)", row)
+        db.execute("INSERT INTO twins(id, model, etag, doc) VALUES(?,?,'e',?)", row)
     for relationship in graph.relationships:
         ends = [relationship[name] for name in ("$relationshipId", "$sourceId", "$relationshipName", "$targetId")]
-        sql = "INSERT INTO relationships(id, source, name, target, doc) VALUES(?,?,?,?,?)"
+        sql = "INSERT INTO relationships(id, source, name, target, etag, doc) VALUES(?,?,?,?,'e',?)"
         db.execute(sql, (*ends, written(relationship)))
     return db
 

@@ -83,6 +83,8 @@ def _candidate(expr: ast.Expr, scope: Scope, models_of: ModelsOf, suffix: str) -
             tests = (("IN", values),)
         case ast.StringTest("STARTSWITH", path, text) if text:
             tests = _starts(text)
+        case ast.Or(items):
+            return _one_of([_candidate(item, scope, models_of, suffix) for item in items])
         case ast.IsOfModel(model, _, exact):
             path, tests = ast.Path(("$metadata", "$model")), (("IN", tuple(sorted(models_of(model, exact)))),)
         case _:
@@ -100,6 +102,14 @@ def _candidate(expr: ast.Expr, scope: Scope, models_of: ModelsOf, suffix: str) -
     # The very text that the index is made of: SQLite matches the two as expressions, and a parameter is never one.
     path_text = "".join(f'."{name}"' for name in names)
     return Candidate(table, f"json_extract(doc,'${path_text}')", False, tests)
+
+
+def _one_of(found: Sequence[Candidate | None]) -> Candidate | None:
+    """Alternatives that each give a list of values for the same thing: one list of all of them."""
+    listed = [one for one in found if one is not None and [op for op, _ in one.tests] == ["IN"]]
+    if len(listed) < len(found) or len({(one.table, one.expression) for one in listed}) > 1:
+        return None
+    return replace(listed[0], tests=(("IN", tuple(value for one in listed for value in one.tests[0][1])),))
 
 
 def _compared(op: str, value: bool | float | str) -> tuple[tuple[str, tuple[Any, ...]], ...]:

@@ -61,7 +61,11 @@ def members_of(expr: ast.Expr, scope: Scope) -> frozenset[Member]:
 
 
 class Conditions:
-    """Compiles the conditions of one query; tables are called by their members' keys."""
+    """Compiles the conditions of one query; tables are called by their members' keys.
+
+    With one collection, the index of a column serves what is equal: its rows come in the order of their numbers. Those
+    of a range do not, and would be sorted for every page anew; and JOIN and MATCH have a way of their own.
+    """
 
     def __init__(self, scope: Scope, models_of: ModelsOf, bind: Binder) -> None:
         self._scope = scope
@@ -70,18 +74,27 @@ class Conditions:
 
     def sql(self, expr: ast.Expr) -> str:
         """SQL for a condition."""
-        negated = False
+        return self._nested(expr, False)[0]
+
+    def _nested(self, expr: ast.Expr, negated: bool, within: str = "OR") -> tuple[str, int]:
+        """(SQL that may stand `within` AND or OR, levels of parentheses in it).
+
+        SQLite's parser keeps what stands open on a stack of 100 symbols. NOT is moved down to single conditions, only
+        an OR within AND has parentheses, and of several items the one with most levels stands first: there nothing is
+        open but its own.
+        """
         while isinstance(expr, ast.Not):  # NOT may nest as deep as a query is long; twice is not at all
             expr, negated = expr.item, not negated
-        text = self._sql(expr)
-        return f"NOT ({text})" if negated else text
+        if isinstance(expr, ast.And | ast.Or):
+            word = "AND" if isinstance(expr, ast.And) is not negated else "OR"
+            items = sorted((self._nested(item, negated, word) for item in expr.items), key=lambda one: -one[1])
+            text, levels = f" {word} ".join(one for one, _ in items), items[0][1]
+            return (f"({text})", levels + 1) if (word, within) == ("OR", "AND") else (text, levels)
+        text = self._single(expr)
+        return f"NOT ({text})" if negated else text, 0
 
-    def _sql(self, expr: ast.Expr) -> str:
+    def _single(self, expr: ast.Expr) -> str:
         match expr:
-            case ast.And(items):
-                return " AND ".join(f"({self.sql(item)})" for item in items)
-            case ast.Or(items):
-                return " OR ".join(f"({self.sql(item)})" for item in items)
             case ast.Comparison(left, op, right):
                 if isinstance(right, ast.Path):
                     return self._compare_paths(left, op, right)
@@ -96,12 +109,16 @@ class Conditions:
                 return self._array_contains(path, value)
             case ast.IsOfModel(model, _, exact):
                 ids = sorted(self._models_of(model, exact))
-                return f"{self._scope.of_model(expr).key}.model IN ({self._bind.listed(ids)})"
+                model_of = operand(self._scope.of_model(expr), ("$metadata", "$model"), self._bind)
+                return f"{self._served(model_of)} IN ({self._bind.listed(ids)})"
         raise AssertionError(f"a condition of an unknown kind: {expr!r}")
 
     def _operand(self, path: ast.Path) -> Operand:
         member, names = self._scope.resolve(path)
         return operand(member, names, self._bind)
+
+    def _served(self, one: Operand) -> str:
+        return one.column if self._scope.single is not None else one.text
 
     def _compare_paths(self, left: ast.Path, op: ast.CompareOp, right: ast.Path) -> str:
         one, other = self._operand(left), self._operand(right)
@@ -119,7 +136,7 @@ class Conditions:
         if literal is None:
             return f"{one.kind} {op} 'null'" if op in ("=", "!=") else "NULL"
         if isinstance(literal, str):
-            test = f"{one.text} {op} {self._bind(literal)}"
+            test = f"{self._served(one) if one.column and op == '=' else one.text} {op} {self._bind(literal)}"
             return test if one.column else f"CASE WHEN {one.kind} = 'text' THEN {test} END"
         if one.column:
             return "NULL"
@@ -133,7 +150,7 @@ class Conditions:
         absent = "NOT " if negated else ""
         strings = self._bind.listed(item for item in values if isinstance(item, str))
         if one.column:
-            return f"{one.text} {absent}IN ({strings})"
+            return f"{self._served(one)} {absent}IN ({strings})"
         tests = [f"{one.kind} = 'text' AND {one.text} IN ({strings})"] if strings else []
         groups: dict[str, list[str]] = {}
         for item in values:

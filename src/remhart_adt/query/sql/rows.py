@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from remhart_adt.query import ast
 from remhart_adt.query.scope import Member, Scope
 
-__all__ = ["Key", "Output", "Statement", "needed", "outputs", "project"]
+__all__ = ["Found", "Key", "Output", "Statement", "needed", "outputs", "project"]
 
 
 Key = tuple[int | str, ...]
-"""What tells one row from all others, and orders them: row numbers, and for a chain of hops a text of them."""
+"""What tells one row from all others, and orders them: row numbers, or for chains of hops a text of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where rows come from: FROM, conditions, key, and the number of a member, as SQL.
+
+    `before` is a recursion that the statement begins with; rows come out of one in the order of their keys.
+    """
+
+    tables: str
+    wanted: list[str]
+    key: list[str]
+    number: Callable[[Member], str]
+    before: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,8 @@ PLAIN: Final = re.compile(r"[A-Za-z0-9_$]+")
 
 # A character that no text should hold marks what was replaced: itself as mark + 1, U+0000 as mark + 0.
 _MARK: Final = "\uffff"
+# Every name of the detour is a table to join, and SQLite joins 64. No model lets a twin be nested so deep.
+_DEEPEST: Final = 50
 _ODD: Final = re.compile(f'["\\\\\x00-\x1f{_MARK}]')
 
 
@@ -70,14 +72,15 @@ class Operand:
     """SQL for what a path reads.
 
     `kind` is the JSON type, NULL when there is nothing; `value` a number or truth value; `text` a string; `array` an
-    array as JSON text, with its strings `encoded`.
+    array as JSON text, with its strings `encoded`. `column` is that of a path that is one, as an index serves it; the
+    others are kept from indexes.
     """
 
     kind: str
     value: str
     text: str
     array: str
-    column: bool = False
+    column: str = ""
 
 
 def operand(member: Member, names: tuple[str, ...], bind: Binder) -> Operand:
@@ -85,10 +88,12 @@ def operand(member: Member, names: tuple[str, ...], bind: Binder) -> Operand:
     column = COLUMNS[member.kind].get(names)
     if column is not None:
         read = f"{member.key}.{column}"
-        return Operand("'text'", read, read, "NULL", True)
+        return Operand("'text'", f"+{read}", f"+{read}", "NULL", read)
     doc = f"{member.key}.doc"
     plain = next((number for number, name in enumerate(names) if _ODD.search(name)), len(names))
     path = bind("$" + "".join(f'."{name}"' for name in names[:plain]))
+    if len(names) - plain > _DEEPEST:
+        return Operand("NULL", "NULL", "NULL", "NULL")
     if plain == len(names):
         value = f"json_extract({doc}, {path})"
         inside = f"({doc} -> {path})"
