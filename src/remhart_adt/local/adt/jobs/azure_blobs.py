@@ -7,7 +7,7 @@ which spares a second copy of it.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -21,7 +21,17 @@ _CHUNK: Final = 1024 * 1024
 # Published with Azurite, so that nobody takes it for a secret.
 _AZURITE_KEY: Final = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 _AZURITE_ACCOUNT: Final = "devstoreaccount1"
-_TRANSPORT: Final = {"connection_timeout": 10, "read_timeout": 60, "retry_total": 2}
+# The library's own waits between tries add up to most of a minute, which is long for an Azurite that was not started;
+# and its way to follow redirects would let a blob's host send us to any other.
+_TRANSPORT: Final = {
+    "connection_timeout": 10,
+    "read_timeout": 60,
+    "retry_total": 2,
+    "initial_backoff": 1,
+    "increment_base": 2,
+    "random_jitter_range": 0,
+    "permit_redirects": False,
+}
 
 
 def unreadable(reason: str) -> JobError:
@@ -91,7 +101,7 @@ class _Blob:
 class AzureReader(_Blob):
     """The input; a change of the blob while it is read ends the job."""
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The content in chunks of about 1 MB; raises JobError."""
         from azure.core.exceptions import AzureError
 
@@ -112,9 +122,20 @@ class AzureWriter(_Blob):
     _client: Any = None
 
     async def create(self) -> None:
-        """Begin an empty blob, in place of one that is there."""
+        """Begin an empty append blob, in place of one that is there."""
         self._client = self.client()
+        if await self._guarded(self._kind()) not in ("", "AppendBlob"):  # Azurite would replace it, even the input
+            raise unwritable()
         await self._guarded(self._client.create_append_blob())
+
+    async def _kind(self) -> str:
+        """Of which type the blob is; empty when there is none, or when we may write it and not look at it."""
+        from azure.core.exceptions import HttpResponseError
+
+        try:
+            return str((await self._client.get_blob_properties()).blob_type.value)
+        except HttpResponseError:
+            return ""
 
     async def append(self, data: bytes) -> None:
         """Add a block of at most 4 MB."""
@@ -126,11 +147,11 @@ class AzureWriter(_Blob):
             await self.release(self._client)
             self._client = None
 
-    async def _guarded(self, call: Any) -> None:
+    async def _guarded(self, call: Any) -> Any:
         from azure.core.exceptions import AzureError
 
         try:
-            await call
+            return await call
         except AzureError as error:
             raise unwritable() from error
 

@@ -1,8 +1,9 @@
 """Where a job reads and writes: a URL of Azure Storage or Azurite, or a file in a folder that plays an account.
 
-1. On this machine, or with Azurite's account name in the path: Azurite. 2. With a folder given to the server: every
-other URL `https://<account>/<container>/<blob>` is `<folder>/<container>/<blob>`, and `file:` URLs may point into it.
-3. Else only the hosts of Azure Storage: a request must not make the server send its token, or anything, elsewhere.
+1. With Azurite's account name in the path, on this machine or a neighbour of it: Azurite. 2. With a folder given to
+the server: every other URL `https://<account>/<container>/<blob>` is `<folder>/<container>/<blob>`, and `file:` URLs
+may point into it. 3. Else only the hosts of Azure Storage: a request must not make the server send its token, or
+anything, elsewhere.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -24,6 +25,8 @@ __all__ = ["BlobReader", "BlobWriter", "Blobs"]
 _CHUNK: Final = 256 * 1024
 _MAX_URI: Final = 2048
 _AZURITE: Final = "devstoreaccount1"
+_NEIGHBOURS: Final = ("host.docker.internal", "host.containers.internal")
+_LOG_BEGIN: Final = b'{"timestamp":'
 _STORAGE: Final = re.compile(
     r"[a-z0-9-]+(?:\.z\d+)?\.blob\.(?:core\.(?:windows\.net|usgovcloudapi\.net|chinacloudapi\.cn)|storage\.azure\.net)"
 )
@@ -32,7 +35,7 @@ _STORAGE: Final = re.compile(
 class BlobReader(Protocol):
     """The input of a job."""
 
-    def chunks(self) -> AsyncIterator[bytes]:
+    def chunks(self) -> AsyncGenerator[bytes, None]:
         """The content from its beginning, as often as asked for; raises JobError when it cannot be read."""
         ...
 
@@ -133,8 +136,12 @@ def _refusal(uri: str, reason: str) -> AdtError:
 
 
 def _is_azurite(split: SplitResult) -> bool:
+    """The account in the path, and a host that is no stranger: a name without dots is one of the network of containers,
+    where Azurite often runs. A private address may be anybody's, and so may a name that the world can define."""
+    if not split.path.startswith(f"/{_AZURITE}/"):
+        return False
     host = (split.hostname or "").lower()
-    if host == "localhost" or split.path.startswith(f"/{_AZURITE}/"):
+    if host in _NEIGHBOURS or re.fullmatch(r"[a-z][a-z0-9_-]*", host):
         return True
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -146,11 +153,20 @@ def _is_unsafe(name: str) -> bool:
     return name in ("", ".", "..") or any(letter in name for letter in "/\\\0")
 
 
+def _is_log(path: Path) -> bool:
+    """Whether a file may be replaced. A block blob is no append blob and refuses to become one, too; and the folder may
+    hold the server's own data, or the very input of the job."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(_LOG_BEGIN)) in (b"", _LOG_BEGIN)
+
+
 class _FileReader:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
         try:
             if not self._path.is_file():  # a pipe would never end
                 raise FileNotFoundError("there is no such file")
@@ -169,8 +185,8 @@ class _FileWriter:
     async def create(self) -> None:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            if self._path.exists() and not self._path.is_file():
-                raise IsADirectoryError("this is no file")
+            if self._path.exists() and not _is_log(self._path):
+                raise FileExistsError("this is not the log of a job")
             self._file = self._path.open("wb", buffering=0)
         except OSError as error:
             raise unwritable() from error

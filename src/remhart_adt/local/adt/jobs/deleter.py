@@ -7,19 +7,17 @@ is refused, and the job ends.
 
 from __future__ import annotations
 
-import asyncio
-import sqlite3
 from collections.abc import Callable
 from functools import partial
 from typing import Final
 
 from remhart_adt.clock import Clock
+from remhart_adt.local.adt.jobs.changes import stored
 from remhart_adt.local.adt.jobs.types import Graph, JobError
 
 __all__ = ["Deleter"]
 
 _GROUP: Final = 500
-_TRIES: Final = 3
 
 
 class Deleter:
@@ -61,16 +59,4 @@ class Deleter:
         """One transaction; the number of rows it removed."""
         if self._clock.monotonic() >= self._deadline:
             raise JobError("Timeout", "The job has reached its timeout. What it has deleted until then is gone.")
-        store = self._graph.store
-        for tries_left in reversed(range(_TRIES)):
-            try:
-                removed = step()
-                await store.flush()
-                await asyncio.sleep(0)
-                return removed
-            except (sqlite3.Error, OSError) as error:
-                if store.pending and isinstance(error, sqlite3.Error):
-                    store.fail(error)
-                if not tries_left:
-                    raise JobError("StorageFailed", f"The data file cannot be written: {error}.") from error
-        raise AssertionError("unreachable")
+        return await stored(self._graph.store, step)

@@ -9,27 +9,25 @@ out. Between groups others are served, and the job looks whether it was cancelle
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, suppress
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from remhart_adt.local.adt.errors import AdtError
 from remhart_adt.local.adt.jobs.blobs import BlobReader
+from remhart_adt.local.adt.jobs.changes import stored
 from remhart_adt.local.adt.jobs.ndjson import Entry, read_entries
 from remhart_adt.local.adt.jobs.output import OutputLog
 from remhart_adt.local.adt.jobs.rows import RelationshipRows, TwinRows
 from remhart_adt.local.adt.jobs.types import Graph, JobCancelledError, JobError, Problem
-from remhart_adt.local.adt.store import Store
 
 __all__ = ["Importer"]
 
 _MOST: Final = {"Models": 10_000, "Twins": 2_000_000, "Relationships": 10_000_000}
-# Groups share their transaction with the requests of the same moment; when one of those fails, all is rolled back.
 _TRIES: Final = 3
-_MODELS_BYTES: Final = 64 * 1024 * 1024
-
-T = TypeVar("T")
+# Models are held in memory until all of them are parsed; 10,000 of 6 KB weigh 120 MB.
+_MODELS_BYTES: Final = 192 * 1024 * 1024
 
 
 class Importer:
@@ -65,7 +63,8 @@ class Importer:
                 await self._entities()
         except JobError:
             self._log.status("Failed")
-            await self._log.drain(everything=True)
+            with suppress(JobError):  # the first failure is the one to tell
+                await self._log.drain(everything=True)
             raise
         except JobCancelledError:
             self._log.status("Cancelled")
@@ -79,19 +78,20 @@ class Importer:
         problems: list[Problem] = []
         counts = dict.fromkeys(_MOST, 0)
         models: list[Entry] = []
-        size = 0
-        async for group in read_entries(self._reader.chunks(), problems):
-            await self._breathe()
-            for entry in group:
-                counts[entry.section] += 1
-                if entry.section == "Models":
-                    models.append(entry)
-                    size += entry.size
-            over = [section for section, most in _MOST.items() if counts[section] > most]
-            if over:
-                raise JobError("LimitExceeded", f"An import job has at most {_MOST[over[0]]} {over[0].lower()}.")
-            if size > _MODELS_BYTES:
-                raise JobError("LimitExceeded", f"The models of an import job have at most {_MODELS_BYTES} bytes.")
+        weight = 0
+        async with aclosing(self._groups(problems)) as groups:
+            async for group in groups:
+                for entry in group:
+                    counts[entry.section] += 1
+                    if entry.section == "Models":
+                        models.append(entry)
+                        weight += entry.weight
+                over = [section for section, most in _MOST.items() if counts[section] > most]
+                if over:
+                    raise JobError("LimitExceeded", f"An import job has at most {_MOST[over[0]]} {over[0].lower()}.")
+                if weight > _MODELS_BYTES:
+                    what = f"The models of a job take at most {_MODELS_BYTES} bytes of memory."
+                    raise JobError("LimitExceeded", what)
         if problems:
             for problem in problems:
                 self._log.problem(problem)
@@ -132,7 +132,7 @@ class Importer:
                 code = "DTDLParsingError" if error.code == "DTDLParserError" else error.code
                 raise JobError(code, error.message) from None
             if catalog.models is before:
-                await self._stored(partial(catalog.add, definitions, parsed, self._graph.ticker))
+                await stored(self._graph.store, partial(catalog.add, definitions, parsed, self._graph.ticker))
                 return
         raise JobError("ModelsChanged", "Other requests kept changing the models while the job added its own.")
 
@@ -140,23 +140,33 @@ class Importer:
         """Twins and relationships, in a second reading."""
         section, refused = "", 0
         problems: list[Problem] = []
-        async for group in read_entries(self._reader.chunks(), problems):
-            await self._breathe()
-            if problems:
-                raise JobError(problems[0].code, "The input blob has changed while it was read.")
-            for name, rows in self._rows.items():
-                part = [entry for entry in group if entry.section == name]
-                if not part:
-                    continue
-                if name != section:
-                    self._end(section, refused)
-                    section, refused = name, 0
-                    self._begin(name)
-                found = await self._stored(partial(rows.write, part))
-                refused += len(found)
-                for problem in found:
-                    self._log.problem(problem)
+        async with aclosing(self._groups(problems)) as groups:
+            async for group in groups:
+                if problems:
+                    raise JobError(problems[0].code, "The input blob has changed while it was read.")
+                for name, rows in self._rows.items():
+                    part = [entry for entry in group if entry.section == name]
+                    if not part:
+                        continue
+                    if name != section:
+                        self._end(section, refused)
+                        section, refused = name, 0
+                        self._begin(name)
+                    found = await stored(self._graph.store, partial(rows.write, part))
+                    refused += len(found)
+                    for problem in found:
+                        self._log.problem(problem)
         self._end(section, refused)
+
+    async def _groups(self, problems: list[Problem]) -> AsyncGenerator[list[Entry], None]:
+        """The input from its beginning; between groups others have their turn, and the job stops when asked to."""
+        async with aclosing(self._reader.chunks()) as chunks, aclosing(read_entries(chunks, problems)) as groups:
+            async for group in groups:
+                await self._log.drain()
+                await asyncio.sleep(0)
+                if self._cancelling():
+                    raise JobCancelledError
+                yield group
 
     def _begin(self, section: str) -> None:
         self._moved()
@@ -165,31 +175,3 @@ class Importer:
     def _end(self, section: str, refused: int) -> None:
         if section:
             self._log.status("Succeeded", section, failed=refused)
-
-    async def _breathe(self) -> None:
-        """Let others have their turn, and stop here when asked to."""
-        await self._log.drain()
-        await asyncio.sleep(0)
-        if self._cancelling():
-            raise JobCancelledError
-
-    async def _stored(self, change: Callable[[], T]) -> T:
-        """Make a change and wait until it is durable; raises JobError when the disk refuses it."""
-        store = self._graph.store
-        for tries_left in reversed(range(_TRIES)):
-            try:
-                result = _changed(store, change)
-                await store.flush()
-                return result
-            except (sqlite3.Error, OSError) as error:
-                if not tries_left:
-                    raise JobError("StorageFailed", f"The data file cannot be written: {error}.") from error
-        raise AssertionError("unreachable")
-
-
-def _changed(store: Store, change: Callable[[], T]) -> T:
-    try:
-        return change()
-    except sqlite3.Error as error:
-        store.fail(error)
-        raise

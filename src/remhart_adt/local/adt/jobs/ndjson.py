@@ -6,7 +6,7 @@ unless nothing that follows could be understood.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -24,6 +24,8 @@ _REPORTED_UNDER: Final = "Models"
 _MAX_LINE: Final = 2 * 1024 * 1024
 # Lines are handled in groups of so many bytes, so that others get their turn on the event loop in between.
 _GROUP: Final = 64 * 1024
+# Decoded, an empty list of two bytes takes this much more.
+_CONTAINER: Final = 64
 _MAX_PROBLEMS: Final = 100
 _BOM: Final = b"\xef\xbb\xbf"
 _RELATIONSHIP_KEYS: Final = (
@@ -35,12 +37,12 @@ _RELATIONSHIP_KEYS: Final = (
 
 
 class Entry(NamedTuple):
-    """One entity: the number of its line, from 1, its section, the decoded object, and the bytes of the line."""
+    """One entity: the number of its line, from 1, its section, the decoded object, and about what that weighs."""
 
     line: int
     section: str
     value: dict[str, Any]
-    size: int
+    weight: int
 
 
 class _FormError(Exception):
@@ -52,7 +54,7 @@ class _FormError(Exception):
         self.fatal = fatal
 
 
-async def read_entries(chunks: AsyncIterator[bytes], problems: list[Problem]) -> AsyncIterator[list[Entry]]:
+async def read_entries(chunks: AsyncIterator[bytes], problems: list[Problem]) -> AsyncGenerator[list[Entry], None]:
     """Groups of entities in the order of the file, of about 64 KB each; `problems` grows by what breaks the form."""
     parser = _Parser()
     number = 0
@@ -118,7 +120,7 @@ class _Parser:
         if not self.section:
             raise _FormError('The file must begin with the line {"Section":"Header"}.', fatal=True)
         _CHECKS[self.section](value)
-        return Entry(number, self.section, value, len(raw))
+        return Entry(number, self.section, value, len(raw) + _CONTAINER * (raw.count(b"{") + raw.count(b"[")))
 
     def _enter(self, name: Any) -> None:
         if name not in SECTIONS:

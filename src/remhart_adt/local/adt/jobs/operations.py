@@ -153,6 +153,6 @@ def _after(token: str | None) -> int:
     if token is None:
         return 0
     try:
-        return min(int(str(orjson.loads(token)[0]["token"]).removeprefix("+RID:~")), 2**62)
+        return min(max(int(str(orjson.loads(token)[0]["token"]).removeprefix("+RID:~")), 0), 2**62)
     except (ValueError, TypeError, KeyError, IndexError):
         raise errors.bad_request("The continuation token is not valid.") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import orjson
@@ -12,7 +13,7 @@ from remhart_adt.local.adt import documents
 from remhart_adt.local.adt.errors import AdtError
 from remhart_adt.local.adt.jobs.ndjson import Entry
 from remhart_adt.local.adt.jobs.types import Graph, Problem
-from remhart_adt.local.adt.store import RelationshipRow, TwinRow
+from remhart_adt.local.adt.store import RelationshipRow, Store, TwinRow
 from remhart_adt.local.adt.ticks import twin_time
 
 __all__ = ["RelationshipRows", "TwinRows"]
@@ -25,13 +26,12 @@ class TwinRows:
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
-        self._room = -1
+        self._room = 0.0
 
     def write(self, entries: list[Entry]) -> list[Problem]:
         """Create or replace what is sound, as part of the open transaction; the rest as problems."""
         store, lag = self._graph.store, self._graph.lag
-        if self._room < 0:
-            self._room = max(0, self._graph.bounds.twins - store.counts()["twins"])
+        self._room = _room(store, "twins", self._graph.bounds.twins, len(entries))
         known = set(store.twin_models([entry.value["$dtId"] for entry in entries]))
         rows: list[TwinRow] = []
         problems: list[Problem] = []
@@ -67,7 +67,7 @@ class TwinRows:
         if found:
             raise AdtError(400, "ValidationFailed", " ".join(found))
         if fresh:
-            if not self._room:
+            if self._room <= 0:
                 most = self._graph.bounds.twins
                 raise AdtError(400, "TwinLimitReached", f"The instance has reached its limit of {most} twins.")
             self._room -= 1
@@ -82,6 +82,7 @@ class RelationshipRows:
         self._graph = graph
         self._models = ModelSet({})
         self._sound: set[tuple[str, str, str]] = set()
+        self._space = _Space(graph)
 
     def write(self, entries: list[Entry]) -> list[Problem]:
         """Create or replace what is sound, as part of the open transaction; the rest as problems."""
@@ -90,7 +91,8 @@ class RelationshipRows:
             self._models = self._graph.catalog.models
             self._sound.clear()
         ends = {entry.value[key] for entry in entries for key in ("$dtId", "$targetId")}
-        twins = store.twin_models(list(ends))
+        twins = store.twin_models(ends)
+        self._space.survey(entries)
         rows: list[RelationshipRow] = []
         problems: list[Problem] = []
         for entry in entries:
@@ -130,7 +132,62 @@ class RelationshipRows:
         if len(raw) > limits.ADT_TWIN_BYTES:
             most = limits.ADT_TWIN_BYTES
             raise AdtError(400, "ValidationFailed", f"The relationship has {len(raw)} bytes, more than {most}.")
+        self._space.take(source, relationship_id, target)
         return relationship_id, source, name, target, etag, raw
+
+
+class _Space:
+    """Room for new relationships in the instance and at its twins; twins are looked at closely only near the limit."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._store = graph.store
+        self._bounds = graph.bounds
+        self._room = 0.0
+        self._near: dict[tuple[str, str], int] = {}
+        self._seen: set[tuple[str, str]] = set()
+
+    def survey(self, entries: list[Entry]) -> None:
+        """What there is before a group of entries."""
+        self._room = _room(self._store, "relationships", self._bounds.relationships, len(entries))
+        self._near, self._seen = {}, set()
+        most = self._bounds.relationships_per_twin
+        if self._store.last_number("relationships") + len(entries) <= most:
+            return
+        for column, key in (("source", "$dtId"), ("target", "$targetId")):
+            twins = {entry.value[key] for entry in entries}
+            counts = self._store.relationship_counts(column, twins)
+            for twin in twins:
+                if counts.get(twin, 0) + len(entries) > most:
+                    self._near[column, twin] = most - counts.get(twin, 0)
+
+    def take(self, source: str, relationship_id: str, target: str) -> None:
+        """Count a relationship that is sound; raises 400 when it is new and there is no room for it."""
+        ends = [("source", source), ("target", target)]
+        if self._room == math.inf and not any(end in self._near for end in ends):
+            return
+        key = (source, relationship_id)
+        if key in self._seen or self._store.relationship(*key) is not None:
+            return
+        if self._room <= 0:
+            what = f"The instance has reached its limit of {self._bounds.relationships} relationships."
+            raise AdtError(400, "LimitExceeded", what)
+        for (column, twin), direction in zip(ends, ("outgoing", "incoming"), strict=True):
+            if self._near.get((column, twin), 1) <= 0:
+                most = self._bounds.relationships_per_twin
+                what = f"Twin {twin} has reached its limit of {most} {direction} relationships."
+                raise AdtError(400, "LimitExceeded", what)
+        self._seen.add(key)
+        self._room -= 1
+        for end in ends:
+            if end in self._near:
+                self._near[end] -= 1
+
+
+def _room(store: Store, table: str, most: int, wanted: int) -> float:
+    """How many more rows fit; counted only when the answer matters, since numbers of rows are never used twice."""
+    if store.last_number(table) + wanted <= most:
+        return math.inf
+    return most - store.counts()[table]
 
 
 def _problem(entry: Entry, error: AdtError) -> Problem:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from remhart_adt import log
 from remhart_adt.clock import Clock
 from remhart_adt.local.adt.errors import AdtError, invalid_argument
 from remhart_adt.local.adt.jobs.blobs import Blobs
+from remhart_adt.local.adt.jobs.changes import stored
 from remhart_adt.local.adt.jobs.deleter import Deleter
 from remhart_adt.local.adt.jobs.importer import Importer
 from remhart_adt.local.adt.jobs.output import OutputLog
@@ -42,7 +44,8 @@ class Jobs:
     """What the operations on jobs work with."""
 
     def __init__(self, graph: Graph, clock: Clock, blobs: Blobs) -> None:
-        self._graph = graph
+        # Entity tags of their own, so that those of requests do not depend on how far a job has come.
+        self._graph = replace(graph, chance=graph.chance.branch("jobs"))
         self._clock = clock
         self._blobs = blobs
         self._table = JobTable(graph.store)
@@ -58,8 +61,11 @@ class Jobs:
             message = "The server was stopped while the job was in progress; what it had done until then stays."
             ended: Status = "cancelled" if job.status == "cancelling" else "failed"
             error = ("", "") if ended == "cancelled" else ("ServerStopped", message)
+            finished, last = (0, job.last_action) if ended == "cancelled" else (now, now)
             self._table.update(
-                replace(job, status=ended, last_action=now, finished=now, error_code=error[0], error_message=error[1])
+                replace(
+                    job, status=ended, last_action=last, finished=finished, error_code=error[0], error_message=error[1]
+                )
             )
 
     async def close(self) -> None:
@@ -77,14 +83,14 @@ class Jobs:
         """Forget every job, the running one included; part of the open transaction."""
         if self._task is not None:
             self._task.cancel()
-        self._running = None
+        self._running = self._task = None
         self._table.clear()
 
     # --- questions
 
     def get(self, kind: Kind, job_id: str) -> Job:
         """The job; raises 404."""
-        self._table.purge(self._graph.ticker.next())
+        self._purge()
         job = self._table.get(kind, job_id)
         if job is None:
             raise _not_found(kind, job_id)
@@ -92,8 +98,11 @@ class Jobs:
 
     def page(self, kind: Kind, after: int, limit: int) -> list[tuple[int, Job]]:
         """Jobs in order of creation with their numbers, from behind the number `after`."""
-        self._table.purge(self._graph.ticker.next())
+        self._purge()
         return self._table.page(kind, after, limit)
+
+    def _purge(self) -> None:
+        self._table.purge(self._clock.now_us() * 10)  # the ticker would move on with every look at a job
 
     # --- changes, as part of the open transaction
 
@@ -119,10 +128,10 @@ class Jobs:
         return job
 
     def cancel(self, job_id: str) -> Job:
-        """Ask an import job to stop; the job as it was before. Raises 404, and 400 when it has ended."""
+        """Ask an import job to stop; the job as it was before; one that has ended stays (recorded). Raises 404."""
         job = self.get("import", job_id)
         if not job.active:
-            raise AdtError(400, "ValidationFailed", f"The job {job_id} has ended: its status is {job.status}.")
+            return job
         shown = replace(job)
         running = self._running
         if running is not None and running.id == job_id and running.status != "cancelling":
@@ -142,7 +151,7 @@ class Jobs:
     def _add(self, kind: Kind, job_id: str, input_uri: str, output_uri: str) -> Job:
         if self._running is not None:
             raise JobBusyError
-        self._table.purge(self._graph.ticker.next())
+        self._purge()
         if self._table.count(kind) >= _MOST:
             raise AdtError(400, "JobLimitReached", f"The maximum number of {kind} jobs, {_MOST}, has been reached.")
         now = self._graph.ticker.next()
@@ -158,29 +167,44 @@ class Jobs:
         status: Status = "succeeded"
         try:
             await self._graph.store.flush()  # the answer says `notstarted`, and is there before the job is
-            self._move(job, "running")
-            await self._graph.store.flush()
+            if job.status == "cancelling":
+                raise JobCancelledError
+            await stored(self._graph.store, partial(self._move, job, "running"))
             await work(job)
         except JobCancelledError:
             status = "cancelled"
         except JobError as error:
             status, job.error_code, job.error_message = "failed", error.code, error.message
         except asyncio.CancelledError:
-            if job.status != "cancelling":
-                self._running = self._task = None
+            if job.status != "cancelling" or self._running is not job:
+                self._let_go(job)
                 raise
             status = "cancelled"
         except Exception as error:
             _LOG.error("a job failed", exc_info=error)
             what = f"The local server failed: {type(error).__name__}."
             status, job.error_code, job.error_message = "failed", "InternalServerError", what
+        if self._running is not job:  # forgotten by a reset
+            return
+        try:
+            await stored(self._graph.store, partial(self._end, job, status))
+        except JobError as error:
+            _LOG.error("the end of a job was not written", exc_info=error)
+        finally:
+            self._let_go(job)
+
+    def _let_go(self, job: Job) -> None:
         if self._running is job:
-            self._running = self._task = None
-            self._move(job, status)
-            if status != "cancelled":  # recorded: it has no time of its end either
-                job.finished = job.last_action
-                self._table.update(job)
-            await self._graph.store.flush()
+            self._running = None
+        if self._task is asyncio.current_task():
+            self._task = None
+
+    def _end(self, job: Job, status: Status) -> None:
+        self._running = None  # who sees that the job has ended may start the next one
+        self._move(job, status)
+        if status != "cancelled":  # recorded: it has no time of its end either
+            job.finished = job.last_action
+            self._table.update(job)
 
     def _import(self, job: Job, input_uri: str, output_uri: str) -> Work:
         async def work(running: Job) -> None:
