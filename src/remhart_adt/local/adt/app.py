@@ -40,6 +40,8 @@ Send = Callable[[Message], Awaitable[None]]
 _MODELS_BYTES: Final = 16 * 1024 * 1024
 _DISCARD_SECONDS: Final = 5.0
 _FIELDS: Final = 1000  # parameters of a query string
+# Recorded without the error header; that a delete job is like an import job in this is a guess.
+_UNNAMED_CODES: Final = frozenset({"BadRequest", "JobNotFound", "JobIdAlreadyExists", "DeleteJobNotFound"})
 _LOG: Final = log.get(__name__)
 
 
@@ -92,8 +94,9 @@ class AdtApp:
             return
         raw_path: bytes = scope["raw_path"]
         if raw_path.startswith(b"/_remhart") and self.admin is not None:
-            for one in list(self.instances.values()):
-                await one.store.flush()
+            # A commit that fails is told to those whose changes it had, and the admin API goes on.
+            flushes = (one.store.flush() for one in list(self.instances.values()))
+            await asyncio.gather(*flushes, return_exceptions=True)
             await self.admin(scope, receive, send)
             return
         arrived = self.clock.now_us()
@@ -107,7 +110,7 @@ class AdtApp:
             return
         instance = self._instance(headers.get(b"host", b""))
         if instance is None:
-            await self._sender.send(send, gateway.sub_domain_not_found(), None, close=body is None)
+            await self._send_nobody(arrived, method, path, headers, body, receive, send)
             return
         fault = self.faults.take(method, path, headers, instance.name)
         if fault is not None and fault.delay_ms:
@@ -142,9 +145,7 @@ class AdtApp:
             else:
                 await self._misbehave(fault, response, traceparent, scope, receive, send, close=body is None)
             if body is None and not scope.get("reset"):
-                if b"expect" not in headers:  # else the client waits for leave to send, which it was not given
-                    await _discard(receive)
-                await send({"type": "http.response.body", "body": b""})
+                await _end(headers, receive, send)
         finally:
             if instance.throttle.enabled:
                 instance.throttle.done(scope.get("twin"))
@@ -153,6 +154,27 @@ class AdtApp:
         """The instance that a Host header means; None when it names one that is not there."""
         name = instance_name(host)
         return self.instance if name is None else self.instances.get(name)
+
+    async def _send_nobody(
+        self,
+        arrived: int,
+        method: str,
+        path: str,
+        headers: dict[bytes, bytes],
+        body: bytes | None,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        """Answer a request to an instance that is not there; its row has the name that was asked for."""
+        response = gateway.sub_domain_not_found()
+        # One more character than a name has, so that a long one is not taken for that of an instance.
+        name = (instance_name(headers.get(b"host", b"")) or "")[:64]
+        size = len(response.body or b"")
+        self.journal.open(arrived, method, path, headers, body or b"", response.status, "", size=size, instance=name)
+        self.journal.close(self.clock.now_us(), instance=name)
+        await self._sender.send(send, response, None, close=body is None)
+        if body is None:
+            await _end(headers, receive, send)
 
     async def _respond(
         self,
@@ -170,6 +192,8 @@ class AdtApp:
             return Response(0), False
         if fault is not None and fault.action == "status":
             return gateway.injected(fault), False
+        if instance.gone:  # while the request waited for its fault
+            return gateway.sub_domain_not_found(), False
         writes = instance.store.writes
         answer = self._answer(instance, method, path, scope, headers, body, limit)
         response = answer if isinstance(answer, Response) else await _later(instance, answer, headers)
@@ -287,6 +311,13 @@ async def _read(receive: Receive, headers: dict[bytes, bytes], limit: int) -> by
         parts.append(part)
 
 
+async def _end(headers: dict[bytes, bytes], receive: Receive, send: Send) -> None:
+    """End an answer that was given before its request was whole."""
+    if b"expect" not in headers:  # else the client waits for leave to send, which it was not given
+        await _discard(receive)
+    await send({"type": "http.response.body", "body": b""})
+
+
 async def _discard(receive: Receive) -> None:
     """Read on for a while and keep nothing: who closes on a client that still sends resets it, answer and all."""
     try:
@@ -315,10 +346,12 @@ async def _later(instance: Instance, answer: Awaitable[Response], headers: dict[
 def _refusal(instance: Instance, error: Exception, headers: dict[bytes, bytes]) -> Response:
     """What an exception of an operation becomes; an unforeseen one gives the open transaction up."""
     if isinstance(error, AdtError):
-        code = "" if error.code == "BadRequest" else error.code
+        code = "" if error.code in _UNNAMED_CODES else error.code
         return Response(error.status, orjson.dumps(error.body()), code=code)
     if isinstance(error, PatchBindingError):
         return _problem(instance, error, headers.get(b"traceparent"))
+    if instance.gone:
+        return gateway.sub_domain_not_found()
     if isinstance(error, sqlite3.Error):
         instance.store.fail(error)
     else:

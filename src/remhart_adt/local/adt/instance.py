@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +43,7 @@ class Instance:
     chance: Chance = field(default_factory=Chance)
     bounds: Bounds = field(default_factory=Bounds)
     blob_folder: Path | None = None
+    gone: bool = False  # deleted, while requests of it may be under way
 
     events: Events = field(init=False)
     jobs: Jobs = field(init=False)
@@ -62,7 +64,7 @@ class Instance:
         """End background work and close the file; called on the server's loop after the last request."""
         await self.jobs.close()
         await self.events.close()
-        self.store.close()
+        await asyncio.to_thread(self.store.close)  # it waits for queries that run
 
     def clear(self) -> None:
         """Remove everything, as part of the open transaction; `restore` after it is committed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import asyncio.sslproto
 import contextlib
 import ipaddress
 import json
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["MEMORY", "LocalAdt", "Options", "serve"]
 
 _DRAIN_SECONDS: Final = 3
+_FAREWELL_SECONDS: Final = 0.2
 _START_SECONDS: Final = 10.0
 
 
@@ -70,30 +72,56 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         assert self.instances is not None
-        for instance in self.instances.all():
-            await instance.start()
-        for endpoint in self.options.endpoints:
-            try:
-                instance = self.instances.get(endpoint.instance)
-                instance.events.put_endpoint(endpoint.name, dict(endpoint.document))
-            except AdtError as error:
-                raise LocalServerError(error.message, where=f"endpoint {endpoint.name}") from None
-            await instance.store.flush()
-        if self.options.seed_file is not None:
-            await seed_from_file(self.instances.all()[0], self.options.seed_file)
+        try:
+            await _furnish(self.instances, self.options)
+        except BaseException:
+            for instance in self.instances.all():
+                await instance.close()
+            raise
         await super().startup(sockets)
         self.on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self.on_stop()
+        farewell = asyncio.create_task(self._part_from_idle())
         await super().shutdown(sockets)
+        farewell.cancel()
         assert self.instances is not None
         for instance in self.instances.all():
             await instance.close()
 
+    async def _part_from_idle(self) -> None:
+        """End the connections that are closed but for a client's word: TLS ends when both sides have said so, and a
+        client's pool does not listen to a connection that it has put away."""
+        await asyncio.sleep(_FAREWELL_SECONDS)
+        for connection in list(self.server_state.connections):
+            if connection.transport.is_closing() and connection.transport.get_write_buffer_size() == 0:
+                connection.transport.abort()
+
 
 def _nothing() -> None:
     return
+
+
+async def _furnish(instances: Instances, options: Options) -> None:
+    """Begin background work, and see that everything is there that the options ask for."""
+    for instance in instances.all():
+        await instance.start()
+    for name in options.instances:
+        try:
+            await instances.create(name)
+        except AdtError as error:
+            raise LocalServerError(error.message, where=f"instance {name[:80]}") from None
+    for endpoint in options.endpoints:
+        try:
+            instances.get(endpoint.instance)
+        except AdtError as error:
+            raise LocalServerError(error.message, where=f"endpoint {endpoint.name}") from None
+    for instance in instances.all():
+        instances.put_endpoints(instance)
+        await instance.store.flush()
+    if options.seed_file is not None:
+        await seed_from_file(instances.all()[0], options.seed_file)
 
 
 def _bind(host: str, port: int, *, allow_remote: bool) -> socket.socket:
@@ -206,20 +234,14 @@ def _certificates(options: Options, stack: contextlib.ExitStack) -> Certificates
 
 
 def _instances(app: AdtApp, options: Options, certificates: Certificates | None) -> Instances:
-    """The registry, with what the options ask for."""
+    """The registry, with what an earlier run left."""
 
-    def added(name: str) -> None:
+    def naming(name: str) -> None:
         if certificates is not None:  # clients do not take a wildcard for `*.localhost`
             certificates.cover(f"{name}.localhost")
 
-    added(app.instance.name)
-    instances = Instances(app, options, added)
-    for name in options.instances:
-        try:
-            instances.declare(name)
-        except AdtError as error:
-            raise LocalServerError(error.message, where=f"instance {name[:80]}") from None
-    return instances
+    naming(app.instance.name)
+    return Instances(app, options, naming)
 
 
 def _endpoint(scheme: str, listener: socket.socket) -> str:
@@ -238,6 +260,10 @@ def serve(options: Options) -> None:
 
 async def _serve(options: Options) -> None:
     allow_more_files()
+    if options.tls is not None:
+        # asyncio sets this much aside for each connection, a quarter of a megabyte if left alone, and two records of
+        # TLS fill no more. Only here, where the process is ours.
+        asyncio.sslproto.SSLProtocol.max_size = 32 * 1024
     with _assembled(options) as assembled:
         server = assembled.server
         loop = asyncio.get_running_loop()

@@ -120,9 +120,20 @@ def test_tokens_outlive_a_restart_and_their_key_is_its_owners_only(tmp_path: Pat
         assert [one.principal for one in server.control.roles()] == ["ben"]
 
 
+def test_a_principal_may_be_called_as_in_a_directory(locked: Any) -> None:
+    name = "LAB/ada lovelace@example.org"
+    locked.server.control.assign_role(name, DATA_READER)
+    assert [one.principal for one in locked.server.control.roles()] == [name]
+    assert locked("GET", "/models", headers=bearer(locked, name)).status == 200
+    assert locked.admin("GET", "/instances/local/roleAssignments/LAB%2Fada").status == 404
+    locked.server.control.remove_role(name)
+    assert locked("GET", "/models", headers=bearer(locked, name)).status == 403
+
+
 @pytest.mark.parametrize(
     ("path", "body", "words"),
     [
+        ("/roleAssignments/", {"role": DATA_OWNER}, "1 to 200 printable characters"),
         ("/roleAssignments/ada", {"role": "Owner"}, "A role is one of"),
         ("/roleAssignments/ada", {"role": DATA_OWNER, "propagation_seconds": -1}, "propagation_seconds is a number"),
         ("/roleAssignments/ada", {"role": DATA_OWNER, "x": 1}, "There is no member 'x'"),
@@ -180,3 +191,15 @@ def test_pages_of_other_sites_cannot_use_the_admin_api(wire: Any) -> None:
     assert asked("http://127.0.0.1:3000") == 204
     assert asked("https://evil.example") == 403
     assert asked("null") == 403
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("127.0.0.1", 200), ("[::1]:80", 200), ("localhost:80", 200), ("localhost.", 200), ("LAB.localhost.", 200),
+     ("my-computer", 200), ("lab.api.weu.digitaltwins.azure.net", 200), ("evil.example", 403),
+     ("127.0.0.1.evil.example:80", 403), ("evil.example#.localhost", 403)],
+)  # fmt: skip
+def test_a_name_of_another_site_that_leads_here_cannot_read_from_the_admin_api(
+    wire: Any, host: str, status: int
+) -> None:
+    assert wire("GET", "/_remhart/export", query="", headers={"Host": host}).status == status

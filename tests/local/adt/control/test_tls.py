@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import http.client
+import socket
 import ssl
 import stat
 from collections.abc import Iterator
@@ -33,10 +35,14 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAdt]:
 
 
 @contextlib.contextmanager
-def connected(server: LocalAdt, credential: LocalCredential, **more: Any) -> Iterator[DigitalTwinsClient]:
-    client = DigitalTwinsClient(server.endpoint, credential, **more)
-    yield client
-    client._client.close()  # its public face has no close
+def connected(
+    server: LocalAdt, credential: LocalCredential, endpoint: str = "", **more: Any
+) -> Iterator[DigitalTwinsClient]:
+    client = DigitalTwinsClient(endpoint or server.endpoint, credential, **more)
+    try:
+        yield client
+    finally:
+        client._client.close()  # its public face has no close
 
 
 def test_the_client_connects_with_the_authority_and_its_role_decides(secure: LocalAdt) -> None:
@@ -65,6 +71,37 @@ async def test_the_asynchronous_client_does_too(secure: LocalAdt) -> None:
     verify = str(secure.ca_file)
     async with AsyncDigitalTwinsClient(secure.endpoint, owner, connection_verify=verify) as client:
         assert [model.id async for model in client.list_models()] in ([], [ROOM["@id"]])
+
+
+def test_an_instance_is_reached_by_its_own_name_with_pages_and_all(
+    secure: LocalAdt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = socket.getaddrinfo  # not every system knows that `*.localhost` is this machine
+
+    def resolve(host: Any, *more: Any, **named: Any) -> Any:
+        return real("127.0.0.1" if str(host).endswith(".localhost") else host, *more, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    named = next(one for one in secure.control.instances() if one.name == "my-grid").endpoint
+    relation = {"@type": "Relationship", "name": "near"}
+    owner = LocalCredential(secure.control, "ada", roles=(DATA_OWNER,))
+    with connected(secure, owner, named, connection_verify=str(secure.ca_file)) as client:
+        client.create_models([{**ROOM, "@id": "dtmi:test:Hall;1", "contents": [relation]}])
+        for twin in ("hall", "door"):
+            client.upsert_digital_twin(twin, {"$metadata": {"$model": "dtmi:test:Hall;1"}})
+        for number in range(11):  # one more than a page has
+            body = {"$targetId": "door", "$relationshipName": "near"}
+            client.upsert_relationship("hall", f"r{number}", body)
+        assert len(list(client.list_relationships("hall"))) == 11
+    assert {row.instance for row in secure.journal(path="/digitaltwins/hall")} == {"my-grid"}
+
+
+def test_the_client_needs_no_setting_when_its_environment_names_the_authority(
+    secure: LocalAdt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(secure.ca_file))
+    with connected(secure, LocalCredential(secure.control, "ada", roles=(DATA_OWNER,))) as client:
+        assert [model.id for model in client.list_models()] in ([], [ROOM["@id"]])
 
 
 def test_without_the_authority_the_client_refuses(secure: LocalAdt) -> None:
@@ -120,9 +157,18 @@ def test_a_folder_with_other_files_under_these_names_is_refused(tmp_path: Path) 
     assert caught.value.where == str(tmp_path)
 
 
-def test_plain_http_on_an_https_server_is_no_crash(secure: LocalAdt) -> None:
-    import socket
+def test_a_client_that_keeps_its_connection_does_not_hold_up_the_end(caplog: pytest.LogCaptureFixture) -> None:
+    with LocalAdt(Options(tls=Tls())) as server:
+        split = urlsplit(server.endpoint)
+        context = ssl.create_default_context(cafile=server.ca_file)
+        client = http.client.HTTPSConnection(str(split.hostname), split.port, context=context, timeout=10)
+        client.request("GET", "/models?api-version=2023-10-31")
+        assert client.getresponse().read() == b'{"value":[],"nextLink":null}'
+    client.close()
+    assert "shutdown exceeded" not in caplog.text
 
+
+def test_plain_http_on_an_https_server_is_no_crash(secure: LocalAdt) -> None:
     split: Any = urlsplit(secure.endpoint)
     with socket.create_connection((split.hostname, split.port), timeout=5) as client:
         client.sendall(b"GET /models HTTP/1.1\r\nHost: h\r\n\r\n")

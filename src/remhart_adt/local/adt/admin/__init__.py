@@ -7,6 +7,7 @@ from typing import Final
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from remhart_adt.errors import LocalServerError
 from remhart_adt.local.adt.admin import control, graph, stage
 from remhart_adt.local.adt.admin.answers import on_error
 from remhart_adt.local.adt.app import AdtApp
@@ -21,5 +22,7 @@ ADMIN: Final = "/_remhart"
 
 def admin_app(app: AdtApp, instances: Instances, tokens: Tokens) -> Starlette:
     """The admin API of one server; the refusals of its handlers become error envelopes."""
-    routes = [*stage.routes(app), *graph.routes(app), *control.routes(instances, tokens, app.clock.now_us)]
-    return Starlette(routes=[Mount(ADMIN, routes=routes)], exception_handlers={AdtError: on_error})
+    routes = [*stage.routes(app, instances), *graph.routes(app), *control.routes(instances, tokens, app.clock.now_us)]
+    return Starlette(
+        routes=[Mount(ADMIN, routes=routes)], exception_handlers={AdtError: on_error, LocalServerError: on_error}
+    )

@@ -8,6 +8,7 @@ import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from remhart_adt.errors import LocalServerError
 from remhart_adt.local.adt.app import AdtApp
 from remhart_adt.local.adt.errors import bad_request, invalid_argument, too_large
 from remhart_adt.local.adt.instance import Instance
@@ -24,7 +25,9 @@ def json_answer(value: object, status: int = 200) -> Response:
 
 
 def on_error(_request: Request, error: Exception) -> Response:
-    """An AdtError as its envelope."""
+    """An AdtError as its envelope; what the server cannot do on this machine as one of status 500."""
+    if isinstance(error, LocalServerError):
+        error = AdtError(500, "LocalServerError", str(error))
     assert isinstance(error, AdtError)
     return json_answer(error.body(), error.status)
 
@@ -64,7 +67,7 @@ def number_param(request: Request, name: str, default: int) -> int:
 
 def chosen(app: AdtApp, request: Request) -> list[Instance]:
     """The instance that the parameter `instance` names, or all of them; raises 404 for an unknown name."""
-    name = request.query_params.get("instance", "")
+    name = request.query_params.get("instance", "").lower()
     if not name:
         return list(app.instances.values())
     if name not in app.instances:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -22,11 +23,12 @@ _MAX_SECONDS: Final = 30 * 86_400.0
 _MAX_TEXT: Final = 200
 
 
-def routes(instances: Instances, tokens: Tokens, clock_us: Any) -> list[Route]:
+def routes(instances: Instances, tokens: Tokens, clock_us: Callable[[], int]) -> list[Route]:
     """The routes of this part; `clock_us` gives the server's time."""
     control = _Control(instances, tokens, clock_us)
     one = "/instances/{name}"
-    endpoint, assignment = f"{one}/endpoints/{{endpoint}}", f"{one}/roleAssignments/{{principal}}"
+    # A principal may be called `DOMAIN/ada`, and its slash arrives here decoded.
+    endpoint, assignment = f"{one}/endpoints/{{endpoint}}", f"{one}/roleAssignments/{{principal:path}}"
     return [
         Route("/instances", control.list_instances, methods=["GET"]),
         Route(one, control.get_instance, methods=["GET"]),
@@ -45,7 +47,7 @@ def routes(instances: Instances, tokens: Tokens, clock_us: Any) -> list[Route]:
 
 
 class _Control:
-    def __init__(self, instances: Instances, tokens: Tokens, clock_us: Any) -> None:
+    def __init__(self, instances: Instances, tokens: Tokens, clock_us: Callable[[], int]) -> None:
         self._instances = instances
         self._tokens = tokens
         self._clock_us = clock_us

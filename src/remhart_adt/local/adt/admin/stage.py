@@ -12,6 +12,7 @@ from remhart_adt import __version__
 from remhart_adt.clock import FakeClock, format_us, parse_us
 from remhart_adt.local.adt.admin.answers import chosen, json_answer, number_param, read_json
 from remhart_adt.local.adt.app import AdtApp
+from remhart_adt.local.adt.control.instances import Instances
 from remhart_adt.local.adt.errors import invalid_argument
 from remhart_adt.local.adt.instance import Instance
 from remhart_adt.local.adt.journal import Wanted
@@ -27,9 +28,9 @@ _Settings = dict[str, Any]
 _LIMITS: Final = {"query_lag": (0.0, 3600.0), "retry_after": (0.0, 3600.0), "capacity": (0.000001, 1000.0)}
 
 
-def routes(app: AdtApp) -> list[Route]:
+def routes(app: AdtApp, registry: Instances) -> list[Route]:
     """The routes of this part."""
-    stage = _Stage(app)
+    stage = _Stage(app, registry)
     return [
         Route("/health", stage.health, methods=["GET"]),
         Route("/journal", stage.journal, methods=["GET"]),
@@ -48,8 +49,9 @@ def routes(app: AdtApp) -> list[Route]:
 class _Stage:
     """Handlers over one server; what a reset goes back to is noted when the server is put together."""
 
-    def __init__(self, app: AdtApp) -> None:
+    def __init__(self, app: AdtApp, registry: Instances) -> None:
         self._app = app
+        self._registry = registry
         self._began = app.clock.monotonic()
         self._start = (app.clock.now_us(), self._began)
         self._initial = _settings(app.instance)  # every instance begins alike
@@ -86,15 +88,18 @@ class _Stage:
         return Response(body, media_type="application/json")
 
     async def reset(self, request: Request) -> Response:
-        """Everything of one instance; without a name everything at all, as it was at the start."""
+        """Everything of one instance; without a name everything at all, as it was at the start. The endpoints that a
+        server starts with are there again either way."""
         app = self._app
-        name = request.query_params.get("instance", "")
+        name = request.query_params.get("instance", "").lower()
         instances = chosen(app, request)
         for instance in instances:
             instance.clear()
             await instance.store.flush()
             instance.restore()
             instance.throttle.clear()
+            self._registry.put_endpoints(instance)
+            await instance.store.flush()
         app.faults.clear(name)
         app.journal.clear(name)
         if not name:

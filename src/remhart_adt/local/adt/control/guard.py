@@ -1,6 +1,8 @@
 """Who may use the admin API: this machine, or whoever has the key.
 
-The admin API can reset, break and open everything, so listening on other addresses does not open it to them.
+The admin API can reset, break and open everything, so listening on other addresses does not open it to them. Nor may a
+page of another site use it through a browser on this machine: not as that site, and not under a name of that site
+which leads here.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import orjson
+
+from remhart_adt.local.adt.control.hosts import instance_name
 
 __all__ = ["KEY_HEADER", "guarded"]
 
@@ -44,6 +48,9 @@ def guarded(app: _Asgi, key: str = "") -> _Asgi:
                 "Without a key the admin API answers this machine only. Start the server with REMHART_LOCAL_ADMIN_KEY "
                 "set, and send its value in x-remhart-key.",
             )
+        elif not _own_host(headers.get(b"host", b"")):
+            what = "Without a key the admin API answers to an address, localhost and the names of instances only."
+            await _refuse(send, 403, "Forbidden", what)
         elif not _own_origin(headers.get(b"origin")):
             await _refuse(send, 403, "Forbidden", "The admin API does not answer pages of other sites.")
         else:
@@ -52,13 +59,27 @@ def guarded(app: _Asgi, key: str = "") -> _Asgi:
     return guard
 
 
-def _loopback(host: str) -> bool:
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        address = ipaddress.ip_address(host)
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def _loopback(host: str) -> bool:
+    address = _address(host)
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return address is not None and (mapped or address).is_loopback
+
+
+def _own_host(host: bytes) -> bool:
+    """No name that a stranger can have: an address, a name without a dot, or one that can mean an instance."""
+    try:
+        name = urlsplit(f"//{host.decode('latin-1')}").hostname or ""
     except ValueError:
         return False
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (mapped or address).is_loopback
+    name = name.rstrip(".")
+    return "." not in name or _address(name) is not None or instance_name(host) is not None
 
 
 def _own_origin(origin: bytes | None) -> bool:

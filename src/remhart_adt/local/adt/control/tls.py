@@ -74,11 +74,18 @@ class Certificates:
             raise LocalServerError(f"cannot set up https: {error}", where=str(folder), remedy=remedy) from error
 
     def cover(self, name: str) -> None:
-        """Have the certificate hold for one more name, for the connections that are made from now on."""
-        if name not in self._names:
-            self._names.append(checked_name(name))
+        """Have the certificate hold for one more name, for the connections that are made from now on. Raises
+        LocalServerError when it cannot be made."""
+        checked = checked_name(name)
+        if checked in self._names:
+            return
+        self._names.append(checked)
+        try:
             self._make_leaf()
             self.context.load_cert_chain(self._leaf)
+        except (OSError, ValueError, TypeError) as error:
+            self._names.remove(checked)
+            raise LocalServerError(f"cannot make a certificate for {name}: {error}", where=str(self.folder)) from error
 
     def _make_authority(self) -> None:
         if self.ca.exists() and self._ca_key.exists() and not _ends(_certificate(self.ca)):
