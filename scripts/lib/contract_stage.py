@@ -14,10 +14,15 @@ from urllib.parse import quote
 import requests
 from schemathesis import Case
 
-__all__ = ["REPAIR_AFTER", "Stage", "aim"]
+import contract_jobs
+
+__all__ = ["Stage", "aim"]
 
 VERSION: Final = "2023-10-31"
-REPAIR_AFTER: Final = 20  # requests after which what was deleted is put back
+# Above the limit of every body but the models', and above that one; these are sent less often.
+_TOO_LARGE: Final = 33 * 1024
+_FOREIGN_TAG: Final = 'W/"6d8f2f1e-5f3f-4d6b-8f5e-2a9f3d0a1b2c"'
+_MODELS_TOO_LARGE: Final = 16 * 1024 * 1024
 _TIMEOUT: Final = 30
 
 
@@ -59,8 +64,10 @@ MODELS: Final = [
 ]
 ROOM: Final = "dtmi:contract:Room;1"
 # Ids that a path must carry encoded, and one that looks like SQL.
-TWINS: Final = ("room1", "room2", "a b/ü;1", "x' OR '1'='1", "alone")
+TWINS: Final = ("room1", "room2", "a b/ü;1", "x' OR '1'='1", "alone1", "alone2", "alone3")
 RELATIONSHIPS: Final = ("r1", "r2", "r/3")
+ENDPOINT: Final = "contract"
+ROUTES: Final = tuple(f"route{number}" for number in range(8))  # two more than there may be
 
 
 def _twin(rng: random.Random) -> dict[str, Any]:
@@ -103,7 +110,8 @@ def _relationship(rng: random.Random) -> dict[str, Any]:
 
 def _models(rng: random.Random) -> list[dict[str, Any]]:
     number = rng.randrange(10**9)
-    return [_interface(f"New{number}x{n}", _property("p", "string")) for n in range(rng.randint(1, 3))]
+    fresh = [_interface(f"New{number}x{n}", _property("p", "string")) for n in range(rng.randint(1, 3))]
+    return [*fresh, rng.choice(MODELS)] if rng.random() < 0.2 else fresh  # one that is there already
 
 
 _QUERIES: Final = (
@@ -126,6 +134,20 @@ def _query(rng: random.Random) -> dict[str, Any]:
     return {"query": text}
 
 
+_FILTERS: Final = (
+    "true",
+    "type = 'Microsoft.DigitalTwins.Twin.Update' AND NOT subject = 'room1'",
+    "$eventType = 'DigitalTwinTelemetryMessages' or STARTS_WITH($body.modelId, 'dtmi:contract:')",
+    "$body.properties.temperature >= 21.5 AND ($body.name != null OR dataschema <> 'x')",
+    "this is no filter",
+    "id =",
+)
+
+
+def _route(rng: random.Random) -> dict[str, Any]:
+    return {"endpointName": rng.choice((ENDPOINT, ENDPOINT, "none")), "filter": rng.choice(_FILTERS)}
+
+
 _BODIES: Final[Mapping[str, Callable[[random.Random], Any]]] = {
     "Models_Add": _models,
     "Models_Update": lambda _: [{"op": "replace", "path": "/decommissioned", "value": True}],
@@ -135,15 +157,13 @@ _BODIES: Final[Mapping[str, Callable[[random.Random], Any]]] = {
     "Twins_AddRelationship": _relationship,
     "Twins_UpdateRelationship": lambda rng: [{"op": "add", "path": "/since", "value": rng.randint(0, 9)}],
     "Query_Run": _query,
-    "EventRoutes_Add": lambda rng: {"endpointName": rng.choice(("file", "none")), "filter": "true"},
-    "ImportJobs_Add": lambda _: {"inputBlobUri": "file:in.ndjson", "outputBlobUri": "file:out.ndjson"},
+    "EventRoutes_Add": _route,
 }
 _IDS: Final[Mapping[str, tuple[str, ...]]] = {
     "Models": (ROOM, "dtmi:contract:Hall;1", "dtmi:contract:Spare;1"),
     "Twins": TWINS,
-    "EventRoutes": ("route",),
-    "ImportJobs": ("job",),
-    "DeleteJobs": ("job",),
+    "EventRoutes": ROUTES,
+    **contract_jobs.IDS,
 }
 
 
@@ -151,13 +171,13 @@ def _encoded(identifier: str) -> str:
     return quote(identifier, safe="")
 
 
-def aim(case: Case, rng: random.Random) -> Case:
+def aim(case: Case, rng: random.Random, stage: Stage) -> Case:
     """Replace parts of a request by ones that the graph knows: each part, most times."""
     name = str(case.operation.definition.raw["operationId"])
     kind = name.partition("_")[0]
 
     def hit() -> bool:
-        return rng.random() < 0.75
+        return rng.random() < 0.85
 
     if "id" in case.path_parameters and hit():
         ids = TWINS[:2] if "relationshipId" in case.path_parameters else _IDS[kind]
@@ -170,45 +190,72 @@ def aim(case: Case, rng: random.Random) -> Case:
         del case.query["continuationToken"]
     if "dependenciesFor" in case.query and hit():
         case.query["dependenciesFor"] = [ROOM]
-    for header in ("If-Match", "If-None-Match"):
+    for header, value in (("If-Match", _FOREIGN_TAG), ("If-None-Match", "*")):
         if header in case.headers and hit():
             del case.headers[header]
+        if header in {one.name for one in case.operation.headers} and rng.random() < 0.15:
+            case.headers[header] = value
     if name in _BODIES and hit():
         case.body = _BODIES[name](rng)
+    contract_jobs.aim(case, name, rng, stage.storage)
+    of_models = name.startswith("Models_")
+    if "413" in case.operation.definition.raw["responses"] and rng.random() < (0.015 if of_models else 0.04):
+        case.body = ["x" * (_MODELS_TOO_LARGE if of_models else _TOO_LARGE)]
     return case
 
 
 class Stage:
-    """A server with the graph on it; `admin` adds the prefix of the server's own API to its endpoint."""
+    """A server with the graph on it, and the storage that its jobs use."""
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, storage: contract_jobs.Storage) -> None:
         self.endpoint = endpoint
+        self.storage = storage
         self.session = requests.Session()
 
     def empty(self) -> None:
-        """Remove everything and put the graph there."""
-        self._send("POST", "/_remhart/reset", None, 204)
-        self.repair()
+        """Remove everything, what is in progress included."""
+        self.send("POST", "/_remhart/reset", None, 204)
 
-    def repair(self) -> None:
-        """Put the graph there, whatever is left of it."""
-        self._send("POST", "/models", MODELS, 201, 400, 409)
+    def prepare(self, name: str, number: int) -> int:
+        """Put there what the requests of an operation need, for the `number`th time; after how many of them again."""
+        if name.partition("_")[0] in contract_jobs.IDS:
+            self.empty()
+            return contract_jobs.prepare(self, busy=number % 2 == (name != "ImportJobs_Cancel"))
+        if not number or name.startswith("Models_"):  # what is decommissioned stays so
+            self.empty()
+        if name.startswith("EventRoutes_"):
+            self._routes()
+            return 10
+        self._graph()
+        return 20
+
+    def _routes(self) -> None:
+        document = {"kind": "file", "path": str(self.storage.folder / "events.ndjson")}
+        self.send("PUT", f"/_remhart/instances/local/endpoints/{ENDPOINT}", document, 200, 201)
+        for route in ROUTES:
+            self.send("DELETE", f"/eventroutes/{route}", None, 204, 404)
+        for route in ROUTES[:4]:
+            self.send("PUT", f"/eventroutes/{route}", {"endpointName": ENDPOINT, "filter": "true"}, 204, 400)
+
+    def _graph(self) -> None:
+        self.send("POST", "/models", MODELS, 201, 400, 409)
         for model in MODELS:  # one by one: some may be gone, in the order in which they need each other
-            self._send("POST", "/models", [model], 201, 409)
+            self.send("POST", "/models", [model], 201, 409)
         engine = {"$metadata": {}, "speed": 1.5, "label": "e"}
         for twin in TWINS:
             body = {"$metadata": {"$model": ROOM}, "name": "n", "temperature": 21.5, "floor": 2, "engine": engine}
-            self._send("PUT", f"/digitaltwins/{_encoded(twin)}", body, 200)
+            self.send("PUT", f"/digitaltwins/{_encoded(twin)}", body, 200)
         for number, relationship in enumerate(RELATIONSHIPS):
             for source in TWINS[:2]:
                 body = {"$relationshipName": "near", "$targetId": TWINS[number + 1], "since": number}
                 if body["$targetId"] != source:
                     path = f"/digitaltwins/{source}/relationships/{_encoded(relationship)}"
-                    self._send("PUT", path, body, 200)
+                    self.send("PUT", path, body, 200)
 
-    def _send(self, method: str, path: str, body: Any, *statuses: int) -> None:
-        answer = self.session.request(
-            method, f"{self.endpoint}{path}?api-version={VERSION}", json=body, timeout=_TIMEOUT
-        )
+    def send(self, method: str, path: str, body: Any, *statuses: int, headers: Mapping[str, str] | None = None) -> Any:
+        """The JSON of an answer that has one of these statuses."""
+        url = f"{self.endpoint}{path}?api-version={VERSION}"
+        answer = self.session.request(method, url, json=body, headers=headers, timeout=_TIMEOUT)
         if answer.status_code not in statuses:
             raise RuntimeError(f"{method} {path} answered {answer.status_code}: {answer.text}")
+        return answer.json() if answer.content else None

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from contract import check_answer, operations, run
+from contract import check_answer, operations, run_alone
 from remhart_adt.local.adt import LocalAdt, Options
 
 
@@ -18,14 +18,16 @@ def server() -> Iterator[LocalAdt]:
 
 
 @pytest.mark.slow
-def test_five_hundred_requests_are_answered_as_declared(server: LocalAdt) -> None:
-    tally = run(server.endpoint, 500, 7)
+def test_five_hundred_requests_are_answered_as_declared() -> None:
+    tally = run_alone(500, 7)
     assert [(fault.operation, fault.what, fault.command) for fault in tally.faults] == []
     assert tally.requests == 500
     assert len(tally.statuses) == 32
-    assert tally.share(2) > 0.25
-    for operation in ("Models_Add", "Twins_Add", "Twins_Update", "Twins_AddRelationship", "Query_Run"):
-        assert tally.statuses[operation].keys() & {200, 201, 204}, operation
+    assert tally.share(2) > 0.35
+    # Hypothesis picks constants from the project's code, too: what is drawn differs a little with every change of it.
+    assert len([name for name, seen in tally.statuses.items() if not seen.keys() & {200, 201, 202, 204}]) <= 2
+    for status in (400, 404, 409, 412, 413, 429):
+        assert any(status in seen for seen in tally.statuses.values()), status
 
 
 @pytest.mark.parametrize(
@@ -36,6 +38,8 @@ def test_five_hundred_requests_are_answered_as_declared(server: LocalAdt) -> Non
         ({"status": 200, "body": {"$dtId": "x"}}, "Response violates schema"),
         ({"status": 404, "body": {"error": {"code": "NotThere", "message": "m"}}}, "Response violates schema"),
         ({"status": 404, "headers": {"Content-Type": "text/html"}}, "Undocumented Content-Type"),
+        ({"status": 404, "headers": {"X-Odd": "1"}}, "Undeclared header: x-odd"),
+        ({"status": 404, "headers": {"x-ms-error-code": "Other"}}, "the body says otherwise"),
     ],
 )
 def test_an_answer_that_is_not_declared_is_found(server: LocalAdt, fault: dict[str, object], complaint: str) -> None:

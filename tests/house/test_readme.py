@@ -65,7 +65,9 @@ def test_code_package_and_changelog_name_one_version() -> None:
     assert f"## [{remhart_adt.__version__}]" in changelog
 
 
-@pytest.mark.parametrize("verb", ["bench", "codegen", "conformance", "evaluate", "faults", "fuzz", "train"])
+@pytest.mark.parametrize(
+    "verb", ["bench", "codegen", "conformance", "contract", "evaluate", "faults", "fidelity", "fuzz", "train"]
+)
 def test_every_script_runs_outside_of_an_activated_environment(verb: str) -> None:
     if not (ROOT / ".venv").is_dir():
         pytest.skip("the scripts use the environment that make test creates")

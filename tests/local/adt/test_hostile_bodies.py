@@ -206,6 +206,23 @@ def test_models_of_a_megabyte_are_read_and_judged(there: Any) -> None:
     assert garbage.code in ("InvalidArgument", "DTDLParserError")
 
 
+def test_one_model_of_more_than_a_megabyte_is_refused(wire: Any, make_interface: Any) -> None:
+    contents = [{"@type": "Telemetry", "name": f"t{n}", "schema": "string", "comment": "x" * 500} for n in range(1800)]
+    for count, status in ((1600, 201), (1800, 400)):
+        big = make_interface(f"Big{count}", *contents[:count])
+        answer = wire("POST", "/models", [big])
+        assert answer.status == status, answer.body[:300]
+    assert answer.code == "DTDLParserError"
+    assert "takes at most 1000000" in answer.message
+
+
+@pytest.mark.parametrize("unit", [b"[],", b'{"a":1},'])
+def test_millions_of_things_in_one_body_are_refused_before_they_are_decoded(there: Any, unit: bytes) -> None:
+    answer = there("POST", "/models", raw=b"[" + unit * 500_000 + b"1]")
+    assert (answer.status, answer.code) == (400, "LimitExceeded")
+    assert there("POST", "/models", raw=b"[" + unit * 400_000 + b"1]").code == "InvalidArgument"
+
+
 def test_a_hundred_megabytes_are_refused_before_they_have_all_come(say: Any, there: Any) -> None:
     head = b"PUT /models HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 104857600\r\n\r\n"
     path = head.replace(b"PUT /models", b"PUT /digitaltwins/x?api-version=2023-10-31")
@@ -228,3 +245,29 @@ def test_a_body_cut_off_is_not_done_though_what_came_makes_sense(say: Any, there
     )
     assert say(head, wait=0.3) == b""
     assert there("GET", "/digitaltwins/there").json["name"] == "n"
+
+
+def test_a_twin_and_a_relationship_do_not_grow_above_the_limit_by_patches(wire: Any, make_interface: Any) -> None:
+    wordbook = {
+        "@type": "Property",
+        "name": "words",
+        "schema": {
+            "@type": "Map",
+            "mapKey": {"name": "k", "schema": "string"},
+            "mapValue": {"name": "v", "schema": "string"},
+        },
+    }
+    wire.models(make_interface("Book", wordbook, {"@type": "Relationship", "name": "cites", "properties": [wordbook]}))
+    for twin in ("a", "b"):
+        wire.twin(twin, "dtmi:test:Book;1", words={})
+    wire.relate("a", "r", "cites", "b", words={})
+    for path in ("/digitaltwins/a", "/digitaltwins/a/relationships/r"):
+        statuses = []
+        for number in range(12):
+            patch = [{"op": "add", "path": f"/words/w{number}", "value": "x" * 4000}]
+            answer = wire("PATCH", path, patch)
+            statuses.append(answer.status)
+        assert statuses == [204] * 8 + [400] * 4, path
+        assert answer.code == "ValidationFailed"
+        assert "bytes, more than 32768" in answer.details[0]
+        assert len(wire("GET", path).body) < 33_000

@@ -94,6 +94,17 @@ def test_an_if_match_that_is_no_entity_tag_never_matches(say: Any, house: Any, v
     assert house("GET", "/digitaltwins/t").json["name"] == "n"
 
 
+@pytest.mark.parametrize("media", [b"text/plain", b"", b"application/json; charset=utf-16", b"\xff"])
+def test_what_a_body_calls_itself_does_not_matter(say: Any, house: Any, media: bytes) -> None:
+    house.twin("t", "dtmi:test:Room;1")
+    patch = b'[{"op":"add","path":"/name","value":"n"}]'
+    head = b"Accept: text/html\r\nContent-Type: " + media + b"\r\n"
+    assert status(say(request("PATCH", f"/digitaltwins/t?{VERSION}", head, patch))) == 204
+    answer = say(request("POST", f"/query?{VERSION}", head, b'{"query":"SELECT * FROM DIGITALTWINS"}'))
+    assert status(answer) == 200
+    assert b"application/json; charset=utf-8" in answer
+
+
 def test_headers_that_a_client_made_up_do_not_get_into_the_answer(say: Any) -> None:
     answer = say(request("GET", f"/digitaltwins/a%0d%0aSet-Cookie:%20x?{VERSION}", b"traceparent: a%0d%0ab\r\n"))
     assert status(answer) == 404
