@@ -1,6 +1,7 @@
 // Calls every operation of @azure/digital-twins-core on an ADT server and prints what each call gave, as one JSON object.
-// node adt-sdk.mjs ENDPOINT [EVENT_ENDPOINT]; with https the client is as anybody uses it, and NODE_EXTRA_CA_CERTS names
-// the server's CA. Over http its token policy, which refuses to work without TLS, is taken out.
+// node adt-sdk.mjs ENDPOINT EVENT_ENDPOINT, the latter the name of an endpoint for event routes. With https the client is
+// as anybody uses it, and NODE_EXTRA_CA_CERTS names the server's CA. Over http its token policy, which refuses to work
+// without TLS, is taken out.
 // Report: {"calls": [operation, ...], "steps": {name: {"value"} or {"error": {"status", "code", "message"}}}}.
 import sdk from '@azure/digital-twins-core';
 
@@ -123,6 +124,8 @@ await step('get no component', () => adt.getComponent('a b/ü', 'other'));
 await step('update no component', () => adt.updateComponent('a b/ü', 'other', replace('/reading', 1)));
 await step('update component, bad condition', () =>
   adt.updateComponent('a b/ü', 'meter', replace('/reading', 1), { ifMatch: 'etag-value' }));
+await step('update component, stale etag', () =>
+  adt.updateComponent('a b/ü', 'meter', replace('/reading', 1), { ifMatch: stale }));
 await step('update component if it matches', async () => {
   const { etag } = await adt.getDigitalTwin('a b/ü');
   return plain(await adt.updateComponent('a b/ü', 'meter', replace('/reading', 2.5), { ifMatch: etag }));
@@ -148,6 +151,10 @@ await step('update relationship, nothing to remove', () =>
 await step('update relationship, no operation', () => adt.updateRelationship('a b/ü', 'r-0', [{}]));
 await step('update relationship, stale etag', () =>
   adt.updateRelationship('a b/ü', 'r-0', replace('/height', 4), { ifMatch: stale }));
+await step('update relationship if it matches', async () => {
+  const { etag } = await adt.getRelationship('a b/ü', 'r-0');
+  return plain(await adt.updateRelationship('a b/ü', 'r-0', replace('/height', 4.5), { ifMatch: etag }));
+});
 for (let number = 1; number < 12; number += 1) {
   await client.upsertRelationship('a b/ü', `r-${number}`, edge(`t${number}`));
   await client.upsertRelationship(`t${number}`, `back-${number}`, edge('a b/ü'));
@@ -159,7 +166,14 @@ await step('list incoming relationships', async () =>
   (await all(adt.listIncomingRelationships('a b/ü'))).map((found) => found.relationshipId));
 await step('list incoming relationships by page', () => pages(adt.listIncomingRelationships('a b/ü')));
 await step('delete a twin with relationships', () => adt.deleteDigitalTwin('a b/ü'));
+await step('delete relationship, bad condition', () =>
+  adt.deleteRelationship('a b/ü', 'r-0', { ifMatch: 'XXX' }));
+await step('delete relationship, stale etag', () => adt.deleteRelationship('a b/ü', 'r-0', { ifMatch: stale }));
 await step('delete relationship', async () => plain(await adt.deleteRelationship('a b/ü', 'r-0')));
+await step('delete relationship if it matches', async () => {
+  const { etag } = await adt.getRelationship('a b/ü', 'r-1');
+  return plain(await adt.deleteRelationship('a b/ü', 'r-1', { ifMatch: etag }));
+});
 await step('delete no relationship', () => adt.deleteRelationship('a b/ü', 'r-0'));
 
 // telemetry
@@ -176,6 +190,10 @@ await step('publish telemetry of no component', () =>
 await step('query', async () =>
   (await all(adt.queryTwins("SELECT T.$dtId FROM DIGITALTWINS T WHERE T.level = 43"))));
 await step('query by page', () => pages(adt.queryTwins('SELECT * FROM digitaltwins', 5)));
+await step('query from a token', async () => {
+  const { value: page } = await adt.queryTwins('SELECT * FROM digitaltwins', 5).byPage().next();
+  return pages(adt.queryTwins('SELECT * FROM digitaltwins', 5), { continuationToken: page.continuationToken });
+});
 await step('query, bad text', () => all(adt.queryTwins('foo')));
 
 // event routes
@@ -183,13 +201,17 @@ await step('upsert a route to no endpoint', () =>
   adt.upsertEventRoute('route', 'no-such-endpoint', "type = 'Microsoft.DigitalTwins.Twin.Create'"));
 await step('get no route', () => adt.getEventRoute('none'));
 await step('delete no route', () => adt.deleteEventRoute('none'));
-if (eventEndpoint) {
-  await step('upsert route', async () => plain(await adt.upsertEventRoute('route', eventEndpoint, 'true')));
-  await step('get route', async () => plain(await adt.getEventRoute('route')));
-  await step('list routes by page', () => pages(adt.listEventRoutes(), { maxPageSize: 1 }));
-  await step('delete route', async () => plain(await adt.deleteEventRoute('route')));
-}
-await step('list routes', () => all(adt.listEventRoutes()));
+await step('upsert a route with a bad filter', () =>
+  adt.upsertEventRoute('route', eventEndpoint, 'this is not a valid filter string'));
+await step('upsert route', async () => plain(await adt.upsertEventRoute('route', eventEndpoint, 'true')));
+await step('upsert another route', async () => plain(await adt.upsertEventRoute('a', eventEndpoint, "type = 'x'")));
+await step('get route', async () => plain(await adt.getEventRoute('a')));
+await step('list routes', async () => (await all(adt.listEventRoutes())).map((found) => found.id));
+await step('list routes by page', () => pages(adt.listEventRoutes(), { maxPageSize: 1 }));
+await adt.publishTelemetry('t0', { noise: 2 }, 'message-4');
+await step('delete route', async () => plain(await adt.deleteEventRoute('route')));
+await step('delete another route', async () => plain(await adt.deleteEventRoute('a')));
+await step('list no routes', () => all(adt.listEventRoutes()));
 
 // the end of twins and models
 await step('delete twin, bad condition', () => adt.deleteDigitalTwin('t0', { ifMatch: 'XXX' }));

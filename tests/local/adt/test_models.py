@@ -91,6 +91,29 @@ def test_a_dtdl_version_the_service_does_not_take_has_a_code_of_its_own(wire: An
     assert str(version) in answer.message
 
 
+def test_a_schema_that_is_nothing_is_named_in_the_services_words(wire: Any) -> None:
+    part = {"@type": "Component", "name": "Component1", "schema": "XXX"}
+    model = {"@id": "dtmi:a:Model;1", "@type": "Interface", "@context": "dtmi:dtdl:context;2", "contents": [part]}
+    where = "dtmi:a:Model;1 has 'contents' value with name 'Component1' whose property 'schema'"
+    assert wire("POST", "/models", [model]).message == (  # recorded
+        "None of the models in this request could be created due to a problem with one or more models: "
+        f"{where} has value 'XXX' that is neither a valid DTMI reference nor a DTDL term. Replace the value of "
+        "property 'schema' with a valid DTMI reference or a term defined by DTDL -- see "
+        f"https://github.com/Azure/opendigitaltwins-dtdl/tree/master/DTDL. | {where} has no valid value but one is "
+        "required. Provide a value for 'schema' that is either an element definition or a DTMI reference.. See model "
+        "documentation(https://aka.ms/ADTv2Models) for supported format."
+    )
+
+
+def test_every_other_fault_of_a_model_is_said_with_its_remedy_up_to_twenty(wire: Any, make_interface: Any) -> None:
+    badly = [{"@type": "Property", "name": f"bad name {n}", "schema": "string"} for n in range(25)]
+    answer = wire("POST", "/models", [make_interface("Model", *badly)])
+    said = answer.message.partition("one or more models: ")[2].split(" | ")
+    assert len(said) == 21
+    assert "'bad name 0' of 'name' is not a name. " in said[0]
+    assert said[20].startswith("5 more.. See model documentation")
+
+
 def test_every_missing_reference_is_named_with_its_number_of_places(wire: Any, make_interface: Any) -> None:
     part = [{"@type": "Component", "name": f"part{n}", "schema": "dtmi:test:Part;1"} for n in range(2)]
     answer = wire("POST", "/models", [make_interface("Whole", *part, extends="dtmi:test:Base;1")])

@@ -110,7 +110,7 @@ def tampered(token: str) -> list[Any]:
     changed = [json.dumps({**sound, key: value}) for key in ("_rc", "_q", "_id", "_tr", "_pn") for value in values]
     changed += [json.dumps({key: value for key, value in sound.items() if key != left}) for left in sound]
     inner = [[], [1], [{}], [{"token": None}], [{"token": "x"}], [{"token": "+RID:~"}], {"token": "+RID:~1"}]
-    keys = ("-1", "1~2", "1.5", ".5", "9" * 40, "1~", "~1", "1' OR 1", "\u0661")
+    keys = ("-1", "1~2", "1.5", ".5", "9" * 40, "1~", "~1", "1' OR 1", "\u0661", "0" * 15 + "!" + "0" * 14)
     inner += [[{"token": f"+RID:~{key}"}] for key in keys]
     changed += [json.dumps({**sound, "_rc": json.dumps(value)}) for value in inner]
     unsound = ("foo", "SELECT * FROM DIGITALTWINS A JOIN B RELATED A.r")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import socket
+import time
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -60,7 +63,7 @@ def transcript(server: LocalAdt, sent: list[Sent]) -> list[bytes]:
         file = connection.makefile("rb")
         for method, target, body, headers in sent:
             content = b"" if body is None else json.dumps(body).encode()
-            lines = [f"{method} {target} HTTP/1.1", "Host: adt.local", f"Content-Length: {len(content)}"]
+            lines = [f"{method} {target} HTTP/1.1", "Host: local.localhost", f"Content-Length: {len(content)}"]
             lines += [f"{name}: {value}" for name, value in headers.items()]
             connection.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + content)
             answers.append(_answer(file))
@@ -98,8 +101,39 @@ def test_two_runs_with_one_seed_are_the_same_to_the_byte(make_interface: Any, ma
     assert {b"200", b"201", b"204", b"400", b"404", b"409", b"500"} <= statuses
 
 
+def rehearsed(sent: list[Sent], events: Path) -> tuple[list[bytes], bytes]:
+    """The same with limits, a query lag, and an event route to a file: the answers, and what is in the file."""
+    options = Options(clock=FakeClock(), seed=5, throttle=True, capacity=0.01, retry_after=9, query_lag=2.0)
+    with LocalAdt(options) as server:
+        server.control.put_endpoint("out", {"kind": "file", "path": str(events)})
+        route = ("PUT", f"/eventroutes/r?{API}", {"endpointName": "out", "filter": "true"}, {})
+        answers = transcript(server, [route, *sent])
+        limit = time.monotonic() + 20
+        while server.health()["events"]["local"]["pending"]:
+            assert time.monotonic() < limit
+            time.sleep(0.005)
+    return answers, events.read_bytes()
+
+
+def test_limits_lag_and_events_are_the_same_as_well(tmp_path: Path, make_interface: Any, make_prop: Any) -> None:
+    sent: list[Sent] = []
+    for request in mixed(make_interface, make_prop):
+        if "health" in request[1]:  # counts what is delivered, which happens beside the requests
+            continue
+        sent.append(request)
+        if request[1].startswith("/digitaltwins/t29?"):
+            sent += [request] * 11
+    (first, wrote), (second, again) = (rehearsed(sent, tmp_path / f"{run}.ndjson") for run in "ab")
+    assert first == second
+    assert wrote == again
+    statuses = Counter(answer[9:12] for answer in first)
+    assert statuses[b"429"] > 10
+    kinds = Counter(json.loads(line)["type"].rpartition(".")[2] for line in wrote.splitlines())
+    assert kinds.keys() >= {"Create", "Update", "telemetry"}
+
+
 def test_after_a_reset_a_seeded_server_draws_as_at_its_start(make_interface: Any, make_prop: Any) -> None:
-    sent = [request for request in mixed(make_interface, make_prop) if "journal" not in request[1]]
+    sent = list(mixed(make_interface, make_prop))
     with LocalAdt(Options(clock=FakeClock(), seed=5)) as server:
         first = transcript(server, sent)
         server.reset()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from remhart_adt.clock import FakeClock
 from remhart_adt.errors import LocalServerError
 from remhart_adt.local.adt import LocalAdt, Options
 
@@ -110,6 +112,25 @@ def test_an_export_is_of_the_form_of_import_files(full: Any) -> None:
         "$targetId": "d",
         "since": 5,
     }
+
+
+def test_an_import_job_takes_an_export(full: Any, wire_to: Any, tmp_path: Path) -> None:
+    before = documents(full)
+    (tmp_path / "jobs").mkdir()
+    full.server.export_to(tmp_path / "jobs" / "graph.ndjson")
+    other = wire_to(Options(blob_folder=tmp_path))
+    storage = "https://account.blob.core.windows.net/jobs"
+    job = {"inputBlobUri": f"{storage}/graph.ndjson", "outputBlobUri": f"{storage}/log.ndjson"}
+    assert other("PUT", "/jobs/imports/job", job).status == 201
+    limit = time.monotonic() + 20
+    while (status := other("GET", "/jobs/imports/job").json["status"]) in ("notstarted", "running"):
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+    assert status == "succeeded", (tmp_path / "jobs" / "log.ndjson").read_text()
+    after = documents(other)
+    for model in (*before["models"], *after["models"]):
+        del model["decommissioned"]  # a job makes twins of every model, so it cannot take that over
+    assert without_what_is_new(after) == without_what_is_new(before)
 
 
 def test_a_document_is_taken_as_well(house: Any) -> None:
@@ -248,6 +269,28 @@ def test_other_requests_of_the_moment_survive_a_seed_that_is_refused(house: Any)
         assert set(puts) == {200}
     ids = sorted(twin["$dtId"] for twin in house.query("SELECT * FROM digitaltwins"))
     assert ids == sorted(f"t{number}" for number in range(60))
+
+
+def test_queries_see_a_seed_at_once_whatever_their_lag_and_a_refused_one_hurries_nothing(
+    wire_to: Any, make_interface: Any, make_prop: Any
+) -> None:
+    wire = wire_to(Options(clock=FakeClock(), query_lag=7.0))
+    wire.models(make_interface("Room", make_prop("name", "string")))
+    names = "SELECT $dtId, name FROM digitaltwins"
+    wire.twin("late", ROOM, name="put")
+    wire.twin("both", ROOM, name="put")
+    refused = {
+        "twins": [
+            {"$dtId": "both", "$metadata": {"$model": ROOM}},
+            {"$dtId": "bad", "$metadata": {"$model": "dtmi:test:None;1"}},
+        ]
+    }
+    assert wire("POST", "/_remhart/seed", refused, query="").code == "SeedInvalid"
+    assert wire.query(names) == []
+    wire.server.seed({"twins": [{"$dtId": "both", "$metadata": {"$model": ROOM}, "name": "seeded"}]})
+    assert wire.query(names) == [{"$dtId": "both", "name": "seeded"}]
+    wire.server.advance(7)  # what waited for the twin that the seed replaced is not brought back
+    assert wire.query(names) == [{"$dtId": "late", "name": "put"}, {"$dtId": "both", "name": "seeded"}]
 
 
 def test_a_seed_file_is_loaded_at_the_start_when_there_is_nothing_yet(full: Any, tmp_path: Path) -> None:

@@ -41,6 +41,20 @@ def test_a_long_journal_is_read_to_its_end(house: Any, monkeypatch: pytest.Monke
     assert numbers == sorted(set(numbers))
 
 
+def test_a_reset_begins_the_journal_anew_but_not_a_file_of_it(wire_to: Any, tmp_path: Path) -> None:
+    file = tmp_path / "journal.ndjson"
+    for options, expected in ((Options(), [1, 2]), (Options(journal=file), [3, 4])):
+        wire = wire_to(options)
+        for path in ("/models", "/models"):
+            wire("GET", path)
+        wire.server.reset()
+        assert wire.server.journal() == []
+        for path in ("/models", "/models"):
+            wire("GET", path)
+        assert [row.n for row in wire.server.journal()] == expected
+    assert [json.loads(line)["n"] for line in file.read_text().splitlines()] == [1, 2, 3, 4]
+
+
 def test_clock_settings_and_reset(wire_to: Any) -> None:
     server: LocalAdt = wire_to(Options(clock=FakeClock())).server
     assert (server.clock.now, server.clock.fake) == ("2023-11-14T22:13:20Z", True)

@@ -12,7 +12,7 @@ from typing import Any, Final
 import orjson
 
 from remhart_adt.clock import parse_us
-from remhart_adt.dtdl import InstanceProblem, ModelSet, Report, check_relationship, check_twin, parse
+from remhart_adt.dtdl import InstanceProblem, ModelSet, Problem, Report, check_relationship, check_twin, parse
 from remhart_adt.dtdl.instance import check_size, errors_of
 from remhart_adt.errors import DtdlError
 from remhart_adt.local.adt import errors
@@ -24,6 +24,7 @@ __all__ = ["Catalog", "Model"]
 
 # A report may have a line for every element of 250 models; the service's own messages are not that long either.
 _SHOWN: Final = 20
+_ECHOED: Final = 2048
 _VERSION_RULES: Final = ("unrecognizedContextVersion", "versionNotForAdt")
 _NO_CONTEXT: Final = (
     "In source, top-level JSON object has no @context specifier. Add a '@context' property whose value is a valid DTDL "
@@ -33,6 +34,14 @@ _NO_ID: Final = (
     "In source, top-level JSON element requires an identifer but none provided. Add an '@id' property whose value is a "
     "string that conforms to the DTMI syntax -- see https://github.com/Azure/digital-twin-model-identifier."
 )
+# What is wrong with a property of an Interface's contents, as recorded for the two rules that a wrong schema breaks.
+_OF_CONTENTS: Final = {
+    "badDtmiOrTerm": "has value '{value}' that is neither a valid DTMI reference nor a DTDL term. Replace the value of "
+    "property '{prop}' with a valid DTMI reference or a term defined by DTDL -- see "
+    "https://github.com/Azure/opendigitaltwins-dtdl/tree/master/DTDL",
+    "objectCountBelowMin": "has no valid value but one is required. Provide a value for '{prop}' that is either an "
+    "element definition or a DTMI reference",
+}
 
 
 @dataclass(slots=True)
@@ -113,7 +122,7 @@ class Catalog:
         try:
             return parse(definitions, resolver=self._resolve, profile="adt")
         except DtdlError as error:
-            raise _parse_error(error) from None
+            raise _parse_error(error, definitions) from None
 
     def add(self, definitions: list[Any], parsed: ModelSet, ticker: Ticker) -> list[Model]:
         """Store interfaces that were parsed against the models as they are now."""
@@ -303,19 +312,37 @@ def _gone(model_id: str) -> str:
     return f"{model_id} or one of its dependencies does not exist."
 
 
-def _parse_error(error: DtdlError) -> errors.AdtError:
+def _parse_error(error: DtdlError, definitions: list[Any]) -> errors.AdtError:
     report: Report | None = error.report
     if report is None:
         return errors.model_parse_error(error.what)
     if report.errors:
         if report.errors[0].rule in _VERSION_RULES:
             return errors.model_version_not_supported(report.errors[0].message)
-        shown = [problem.message.rstrip(".") for problem in report.errors[:_SHOWN]]
-        more = len(report.errors) - len(shown)
-        return errors.model_parse_error("; ".join(shown) + (f" (and {more} more)" if more else "") + ".")
+        shown = [_worded(problem, definitions) for problem in report.errors[:_SHOWN]]
+        if len(report.errors) > _SHOWN:
+            shown.append(f"{len(report.errors) - _SHOWN} more")
+        return errors.model_parse_error(". | ".join(shown) + ".")  # recorded for two
     references = ", ".join(
         f"{missing.dtmi} (referenced in {len(missing.places)} place{'s' if len(missing.places) != 1 else ''})"
         for missing in report.unresolved[:_SHOWN]
     )
     middle = f"DtmiResolverAsync failed to resolve requisite references to element(s): {references}"
     return errors.model_parse_error(middle)
+
+
+def _worded(problem: Problem, definitions: list[Any]) -> str:
+    """A broken rule in the service's words where they are known, else in ours; without the full stop at its end."""
+    text = _OF_CONTENTS.get(problem.rule)
+    if text is not None:
+        try:
+            number, contents, place, prop = problem.path.split("/")[1:]
+            model = definitions[int(number)]
+            element = model[contents][int(place)]
+            name, value = str(element["name"])[:_ECHOED], str(element.get(prop))[:_ECHOED]
+        except (ValueError, LookupError, TypeError, AttributeError):
+            pass
+        else:
+            where = f"{model['@id']} has '{contents}' value with name '{name}' whose property '{prop}'"
+            return f"{where} {text.format(prop=prop, value=value)}"
+    return f"{problem.message.rstrip('.')}. {problem.remedy}".rstrip(". ")

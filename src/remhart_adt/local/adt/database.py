@@ -30,7 +30,7 @@ from remhart_adt.query import Statement
 
 __all__ = ["Database"]
 
-_READERS: Final = 4
+_READERS: Final = 32
 _QUERY_SECONDS: Final = 60.0
 # Changes after which the thread copies the log into the file; the writer's own checkpoint, which it has to wait for,
 # comes only when the log has grown to so many pages all the same.
@@ -238,6 +238,7 @@ class Database:
         def work() -> list[Any]:
             reader = self._reader()
             running.append(reader)
+            reader.set_progress_handler(lambda: late, 100_000)  # also one that had to wait, and is late already, ends
             try:
                 return reader.execute(statement.text, statement.parameters).fetchall()
             finally:

@@ -23,7 +23,7 @@ _OWN_HEADERS: Final = frozenset({"content-length", "transfer-encoding", "connect
 
 
 def rate_limited(retry_after: int) -> Response:
-    """429 of the gateway (recorded): `statusCode` in place of a code, and no error header."""
+    """429 of the gateway (recorded, spaces and all): `statusCode` in place of a code, and no header of the service."""
     return _gateway(429, _RATE, [(b"retry-after", str(retry_after).encode())])
 
 
@@ -36,8 +36,8 @@ def quota_reached(retry_after: int) -> Response:
 
 
 def _gateway(status: int, message: str, headers: list[tuple[bytes, bytes]]) -> Response:
-    body = orjson.dumps({"error": {"statusCode": status, "message": message}})
-    return Response(status, body, media=_JSON, headers=headers)
+    body = b'{ "error": { "statusCode": %d, "message": "%b" } }' % (status, message.encode())
+    return Response(status, body, media=_JSON, headers=headers, bare=True)
 
 
 def unauthorized(headers: list[tuple[bytes, bytes]] | None = None) -> Response:

@@ -31,7 +31,15 @@ _ROW_COST: Final = 500
 _SCANNED: Final = 50_000
 _MUTATING: Final = frozenset({"PUT", "PATCH", "POST", "DELETE"})
 # Headers that change what a request means or say who sent it; Authorization is never kept.
-_KEPT: Final = (b"if-none-match", b"max-items-per-page", b"message-id", b"operation-id", b"traceparent", b"user-agent")
+_KEPT: Final = (
+    b"if-none-match",
+    b"max-items-per-page",
+    b"message-id",
+    b"operation-id",
+    b"telemetry-source-time",
+    b"traceparent",
+    b"user-agent",
+)
 _MAX_HEADER: Final = 512
 
 
@@ -216,12 +224,18 @@ class Journal:
         return found, last, stop < len(self._rows)
 
     def clear(self, instance: str = "") -> None:
-        """Forget the rows in memory, of one instance or all; the file and the numbering go on."""
+        """Forget the rows in memory, of one instance or all; a file goes on, and with it the numbering.
+
+        Without a file, all rows forgotten means that numbers begin at 1 again: a seeded server's journal is then the
+        same as after its start.
+        """
         self._rows = [row for row in self._rows[self._first :] if instance and row.instance != instance]
         self._first = 0
         self._bytes = sum(map(_cost, self._rows))
         if not instance:
             self.dropped = 0
+            if self._file is None and not self._opened:
+                self._next = 1
 
     def shut(self) -> None:
         """Close the file."""

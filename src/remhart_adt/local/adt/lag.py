@@ -7,6 +7,8 @@ old enough.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from remhart_adt.clock import SYSTEM, Clock
@@ -25,12 +27,29 @@ class Lag:
         self._clock = clock
         self.seconds = seconds
         self._waiting: deque[tuple[float, str, int, tuple[Any, ...] | None]] = deque()
+        self._direct: set[tuple[str, int]] | None = None
         self.clear()
 
     def changed(self, table: str, number: int, row: tuple[Any, ...] | None) -> None:
         """A row was written, or removed when it is None."""
-        if self.seconds > 0:
+        if self.seconds <= 0:
+            return
+        if self._direct is not None:
+            self._store.copy_row(table, _SUFFIX, number, row)
+            self._direct.add((table, number))
+        else:
             self._waiting.append((self._clock.monotonic() + self.seconds, table, number, row))
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """What changes inside reaches queries with the transaction; when this fails, the caller gives that up."""
+        direct: set[tuple[str, int]] = set()
+        self._direct = direct
+        try:
+            yield
+            self._waiting = deque(one for one in self._waiting if (one[1], one[2]) not in direct)
+        finally:
+            self._direct = None
 
     def clear(self) -> None:
         """Begin anew from things as they are: everything was removed, or the lag itself has changed."""

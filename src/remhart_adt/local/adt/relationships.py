@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import orjson
 
+from remhart_adt import limits
 from remhart_adt.local.adt import documents, errors, patch
 from remhart_adt.local.adt.instance import Instance, check_if_match, creates_only, found_twin, json_body
 from remhart_adt.local.adt.types import Relationship, Request, Response
@@ -21,6 +22,7 @@ __all__ = [
 ]
 
 _PAGE: Final = 10
+_MAX_ID: Final = 128
 
 
 def _found(instance: Instance, source: str, relationship_id: str) -> Relationship:
@@ -42,6 +44,8 @@ def put_relationship(instance: Instance, request: Request, source: str, relation
     body = json_body(request)
     if not isinstance(body, dict):
         raise errors.invalid_argument("Could not deserialize relationship create body.")
+    if not 0 < len(relationship_id) <= _MAX_ID:
+        raise errors.invalid_argument(f"A relationship id has 1 to {_MAX_ID} characters.")
     name, target = body.get("$relationshipName"), body.get("$targetId")
     if not isinstance(name, str) or not name or not isinstance(target, str) or not target:
         raise errors.invalid_argument("Could not deserialize relationship create body.")
@@ -79,6 +83,9 @@ def patch_relationship(instance: Instance, request: Request, source: str, relati
     source_model = instance.store.twin_model(source) or ""
     target_model = instance.store.twin_model(found.target)
     instance.catalog.check_relationship(source_model, found.name, properties, target_model)
+    size = len(orjson.dumps(doc))  # patches may add to a map again and again
+    if size > limits.ADT_TWIN_BYTES:
+        raise errors.invalid_relationship([f"The relationship has {size} bytes, more than {limits.ADT_TWIN_BYTES}."])
     stored = _store(instance, source, relationship_id, found.name, found.target, doc)
     if instance.events.active:
         instance.events.relationship_patched(request, stored, source_model, ops)

@@ -74,7 +74,8 @@ async def seed(instance: Instance, body: bytes) -> Counts:
     """Store a graph, all of it or nothing; what exists is replaced. Waits until it is durable.
 
     `body` is an import file, or a JSON object with any of `models`, `twins` and `relationships`. The rules are those
-    of the API, asked by the API's own operations; no events are raised. Raises SeedError.
+    of the API, asked by the API's own operations; no events are raised, and queries see it without any lag. Raises
+    SeedError.
     """
     source = _source(body)
     problems: list[Problem] = []
@@ -88,12 +89,13 @@ async def seed(instance: Instance, body: bytes) -> Counts:
     active, instance.events.active = instance.events.active, False
     try:
         loader = _Loader(instance, source)
-        loader.load(entries)
-        if loader.problems:
-            raise _refused(loader.problems)
+        with instance.lag.at_once():
+            loader.load(entries)
+            if loader.problems:
+                raise _refused(loader.problems)
     except BaseException:
         instance.store.rollback()
-        instance.restore()
+        instance.catalog.reload()
         raise
     finally:
         instance.events.active = active

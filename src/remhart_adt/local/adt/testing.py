@@ -1,14 +1,16 @@
-"""The pytest fixtures over the local ADT server: the server itself, and the SDK's clients of it."""
+"""The pytest fixtures over the local ADT server: the server itself, and Microsoft's clients of it."""
 
 from __future__ import annotations
 
 import copy
 import dataclasses
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from remhart_adt.local.adt.control.credential import AsyncLocalCredential, LocalCredential
+from remhart_adt.local.adt.control.roles import DATA_OWNER
 from remhart_adt.local.adt.server import LocalAdt, Options
 
 if TYPE_CHECKING:
@@ -23,6 +25,10 @@ __all__ = [
     "local_adt_options",
     "local_adt_session",
 ]
+# Who the clients of the fixtures are, where the server asks for tokens.
+_PRINCIPAL: Final = "pytest"
+# As long as the server takes, since a fake clock may be moved by days.
+_LASTS: Final = 30 * 86_400.0
 
 
 @pytest.fixture(scope="session")
@@ -57,13 +63,14 @@ def local_adt_clean(local_adt_session: LocalAdt) -> LocalAdt:
 
 @pytest.fixture
 def adt_client(local_adt: LocalAdt) -> Iterator[DigitalTwinsClient]:
-    """Microsoft's client, connected to `local_adt`.
+    """Microsoft's client, connected to `local_adt`; a Data Owner where the server asks for tokens.
 
     To connect it to the shared server, override `local_adt` with a fixture that returns `local_adt_clean`.
     """
     from azure.digitaltwins.core import DigitalTwinsClient
 
-    client = DigitalTwinsClient(local_adt.endpoint, **_connection())
+    owner = LocalCredential(local_adt.control, _PRINCIPAL, roles=(DATA_OWNER,), expires_in=_LASTS)
+    client = DigitalTwinsClient(local_adt.endpoint, owner, **_connection(local_adt, owner))
     yield client
     client._client.close()  # its public face has no close
 
@@ -74,7 +81,9 @@ def adt_client_async(local_adt: LocalAdt) -> AsyncDigitalTwinsClient:
     `async with adt_client_async as client:`. So it works with every plugin that runs async tests."""
     from azure.digitaltwins.core.aio import DigitalTwinsClient as AsyncDigitalTwinsClient
 
-    return AsyncDigitalTwinsClient(local_adt.endpoint, **_connection())
+    owner = LocalCredential(local_adt.control, _PRINCIPAL, roles=(DATA_OWNER,), expires_in=_LASTS)
+    same = AsyncLocalCredential(local_adt.control, _PRINCIPAL, roles=(DATA_OWNER,), expires_in=_LASTS)
+    return AsyncDigitalTwinsClient(local_adt.endpoint, same, **_connection(local_adt, owner))
 
 
 def _options(request: pytest.FixtureRequest) -> Options:
@@ -91,16 +100,17 @@ def _options(request: pytest.FixtureRequest) -> Options:
     return dataclasses.replace(options, clock=copy.copy(options.clock))
 
 
-def _connection() -> dict[str, Any]:
-    """What a client needs for plain http on this machine: the SDK sends no token there, and asks for a credential."""
+def _connection(server: LocalAdt, owner: LocalCredential) -> dict[str, Any]:
+    """What a client is told beside endpoint and credential: whom to trust over https; over http, where it would send
+    no token, a policy that sends one."""
     from azure.core.pipeline.policies import SansIOHTTPPolicy
+
+    if server.ca_file is not None:
+        return {"connection_verify": str(server.ca_file)}
+    token = owner.get_token().token
 
     class _LocalPolicy(SansIOHTTPPolicy):  # type: ignore[misc]  # untyped base
         def on_request(self, request: Any) -> None:
-            request.http_request.headers["Authorization"] = "Bearer local"
+            request.http_request.headers["Authorization"] = f"Bearer {token}"
 
-    return {"credential": _NoCredential(), "authentication_policy": _LocalPolicy()}
-
-
-class _NoCredential:
-    """Never asked: the policy above stands in the place of the one that would."""
+    return {"authentication_policy": _LocalPolicy()}

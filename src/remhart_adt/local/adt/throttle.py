@@ -90,9 +90,10 @@ class Throttle:
         self._charges.append((self._clock.monotonic(), units))
 
     def clear(self) -> None:
-        """Forget what was counted; requests that are under way go on."""
+        """Forget what was counted, requests that are under way included: while this is off nobody calls `done`."""
         self._kinds.clear()
         self._twins.clear()
+        self._outstanding.clear()
         self._charges.clear()
 
     def _scaled(self, limit: int) -> int:

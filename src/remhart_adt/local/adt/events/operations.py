@@ -41,14 +41,14 @@ def delete_route(instance: Instance, _request: Request, route_id: str) -> Respon
 
 
 def list_routes(instance: Instance, request: Request) -> Response:
-    """GET /eventroutes: pages in order of id, of the size that max-items-per-page asks for."""
+    """GET /eventroutes: pages in order of creation, of the size that max-items-per-page asks for."""
     after = _after(request.param("continuationToken"))
     size = _page_size(request)
-    routes = [route for route in instance.events.routes.all() if route.id > after]
+    routes = [route for route in instance.events.routes.all() if route.n > after]
     link = None
     if len(routes) > size:
         routes = routes[:size]
-        token = quote(orjson.dumps([{"token": f"+RID:~{routes[-1].id}"}]).decode(), safe="")
+        token = quote(orjson.dumps([{"token": f"+RID:~{routes[-1].n}"}]).decode(), safe="")
         link = f"{request.base}/EventRoutes?continuationToken={token}&api-version={request.api_version}"
     return json_response(200, {"value": [route.record() for route in routes], "nextLink": link})
 
@@ -60,10 +60,10 @@ def _page_size(request: Request) -> int:
     return min(max(int(given[:9]), 1), _PAGE)
 
 
-def _after(token: str | None) -> str:
+def _after(token: str | None) -> int:
     if token is None:
-        return ""
+        return 0
     try:
-        return str(orjson.loads(token)[0]["token"]).removeprefix("+RID:~")
+        return int(str(orjson.loads(token)[0]["token"]).removeprefix("+RID:~")[:18])
     except (ValueError, TypeError, KeyError, IndexError):
         raise errors.bad_request("The continuation token is not valid.") from None

@@ -20,12 +20,17 @@ _ID: Final = re.compile(rf"[A-Za-z0-9._~-]{{1,{_MAX_ID}}}", re.ASCII)
 _SCHEMA: Final = (
     "CREATE TABLE IF NOT EXISTS event_routes(id TEXT PRIMARY KEY, endpoint TEXT NOT NULL, filter TEXT NOT NULL);"
 )
+_PUT: Final = (
+    "INSERT INTO event_routes VALUES(?,?,?) ON CONFLICT(id) DO UPDATE SET endpoint=excluded.endpoint, "
+    "filter=excluded.filter RETURNING rowid"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One route; `matches` is its filter, ready to be asked."""
+    """One route; `n` grows with each new one, `matches` is its filter, ready to be asked."""
 
+    n: int
     id: str
     endpoint: str
     filter: str
@@ -47,15 +52,15 @@ class Routes:
 
     def reload(self) -> None:
         """Read everything from the file again."""
-        rows = self._store.read("SELECT id, endpoint, filter FROM event_routes ORDER BY id")
-        self._all = {name: Route(name, endpoint, text, parse_filter(text)) for name, endpoint, text in rows}
+        rows = self._store.read("SELECT rowid, id, endpoint, filter FROM event_routes ORDER BY rowid")
+        self._all = {name: Route(n, name, endpoint, text, parse_filter(text)) for n, name, endpoint, text in rows}
 
     def __len__(self) -> int:
         return len(self._all)
 
     def all(self) -> list[Route]:
-        """Every route in order of id."""
-        return [self._all[name] for name in sorted(self._all)]
+        """Every route in order of creation (recorded); one that is replaced keeps its place."""
+        return sorted(self._all.values(), key=lambda route: route.n)
 
     def get(self, route_id: str) -> Route:
         """A route by id; raises 404 EventRouteNotFound."""
@@ -76,8 +81,8 @@ class Routes:
             raise refusals.endpoint_invalid()
         if route_id not in self._all and len(self._all) >= MAX_ROUTES:
             raise refusals.limit_exceeded(MAX_ROUTES)
-        self._store.write("INSERT OR REPLACE INTO event_routes VALUES(?,?,?)", (route_id, endpoint, text))
-        self._all[route_id] = Route(route_id, endpoint, text, matches)
+        number = self._store.write(_PUT, (route_id, endpoint, text)).fetchone()[0]
+        self._all[route_id] = Route(number, route_id, endpoint, text, matches)
 
     def delete(self, route_id: str) -> None:
         """Remove a route; raises 404 EventRouteNotFound."""

@@ -98,8 +98,13 @@ class Worker:
             if place < excess and row.n not in given_up and row.n not in outcome.delivered:
                 given_up[row.n] = f"more than {_MAX_PENDING} events wait"
         if outcome.delivered:
-            await self._outbox.remove(outcome.delivered)
+            # Counted at once with the removal: whoever sees that nothing waits any more sees it counted as well.
             self.counters.delivered += len(outcome.delivered)
+            try:
+                await self._outbox.remove(outcome.delivered)
+            except BaseException:
+                self.counters.delivered -= len(outcome.delivered)
+                raise
         if given_up:
             await self._give_up([row for row in rows if row.n in given_up], given_up)
         self._attempts = {row.n: self._attempts[row.n] for row in rows if row.n in self._attempts.keys() - given_up}
@@ -111,12 +116,19 @@ class Worker:
         path = self.endpoint.dead_letter
         if path is not None:
             await asyncio.to_thread(append_lines, path, [self._letter(row, reasons[row.n]) for row in rows])
-        await self._outbox.remove([row.n for row in rows])
-        if path is not None:
-            self.counters.dead_lettered += len(rows)
-        else:
-            self.counters.dropped += len(rows)
+        self._count_given_up(len(rows))
+        try:
+            await self._outbox.remove([row.n for row in rows])
+        except BaseException:
+            self._count_given_up(-len(rows))
+            raise
         _LOG.warning("endpoint %s: gave up %d events: %s", self.endpoint.name, len(rows), reasons[rows[0].n])
+
+    def _count_given_up(self, many: int) -> None:
+        if self.endpoint.dead_letter is not None:
+            self.counters.dead_lettered += many
+        else:
+            self.counters.dropped += many
 
     def _letter(self, row: Pending, reason: str) -> bytes:
         """The event in structured JSON, with what Event Grid adds to a dead letter as extension attributes."""
