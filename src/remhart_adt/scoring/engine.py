@@ -289,7 +289,7 @@ def _eligibility(
         fail_counted(np.rint(have).astype(np.int64), needs.quarters_of_line, "quarter hours")
     if needs.quarters_of_voltage:
         have = np.nan_to_num(prepared.features[chosen, INDEX["quality_windows"]])
-        fail_counted(np.rint(have).astype(np.int64), needs.quarters_of_voltage, "quarter hours")
+        fail_counted(np.rint(have).astype(np.int64), needs.quarters_of_voltage, "quarter hours with voltage")
     return reason, tuple(reasons)
 
 
