@@ -70,11 +70,12 @@ def test_every_element_has_a_name_and_a_description_for_people(models):
 WITHOUT_SEMANTIC_TYPE = """
     agingAcceleration anomalyScore balanceScore bandExitProbability confidence costA costB costC costSavings
     currentImbalance efficiencyGain energyLossEstimate equipmentFailureRisk estimatedLoss expectedPowerFactor
-    failureRisk forecastHigh forecastLow forecastQualityIndex gridStabilityScore healthScore limit loadFactor
-    loading lossOfLife maxLoading pValue powerFactor powerFlowEfficiencyGain powerQualityIndex qualityIndex
-    qualityScore r0 r1 rampRate residual riskScore sagDepth sagProbability shortCircuitVoltage stabilityScore
-    tapStep tddEstimate thdEstimate thdHigh thdLow thermalMargin totalHarmonicDistortion value voltageImbalance
-    voltageMargin voltageSagProbability vuf vufHigh vufLow x0 x1
+    failureRisk forecastHigh forecastLow forecastQualityIndex frequencyQuality gridStabilityScore harmonicQuality
+    healthScore limit loadFactor loading lossOfLife maxLoading pValue powerFactor powerFlowEfficiencyGain
+    powerQualityIndex qualityIndex qualityScore r0 r1 rampRate residual riskScore sagDepth sagProbability
+    shortCircuitVoltage stabilityScore tapStep tddEstimate thdEstimate thdHigh thdLow thermalMargin
+    totalHarmonicDistortion unbalanceQuality value voltageImbalance voltageMargin voltageQuality
+    voltageSagProbability vuf vufHigh vufLow x0 x1
 """
 
 

@@ -20,7 +20,9 @@ from remhart_adt.scoring import Engine, PointInfo, SlotState, Status, Windows
 from remhart_adt.scoring.types import ModelScores
 
 INFOS = site_50()
-POINT_MODELS = ("voltage_anomaly", "phase_imbalance", "overload_risk", "load_forecast", "reactive_power")
+POINT_MODELS = (
+    "voltage_anomaly", "phase_imbalance", "overload_risk", "power_quality_index", "load_forecast", "reactive_power",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,7 @@ def one(engine: Engine, info: PointInfo, cells: np.ndarray, hours: float = 26.0)
     return dict(engine.process(windows, batch([info.point_id], np.zeros(1), minutes(1), cells)).models)
 
 
-def test_six_models_are_installed_and_ten_slots_are_absent(engine: Engine) -> None:
+def test_seven_models_are_installed_and_nine_slots_are_absent(engine: Engine) -> None:
     slots = engine.slots
     assert list(slots) == list(MODEL_BY_ID)
     installed = {name for name, slot in slots.items() if slot.state is SlotState.INSTALLED}

@@ -149,7 +149,7 @@ def test_either_points_or_graph(tmp_path: Path, points: Path) -> None:
 def test_list_and_check() -> None:
     listed = run("list", "--output", "json")
     assert listed.exit_code == 0
-    assert listed.stdout.count('"installed"') == 6
+    assert listed.stdout.count('"installed"') == 7
     checked = run("check")
     assert checked.exit_code == 0, checked.stdout
 

@@ -19,7 +19,8 @@ pytest.importorskip("dss", reason="the simulate extra is not installed")
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts" / "lib"))
 
-from training import cards, expr, plans, world  # noqa: E402
+from remhart_adt.scoring.features import INDEX  # noqa: E402
+from training import cards, days, expr, plans, world  # noqa: E402
 from training.publish import read_manifest_rows  # noqa: E402
 from training.recipes import RECIPES  # noqa: E402
 
@@ -71,8 +72,11 @@ def test_a_monotone_forest_is_monotone() -> None:
 @pytest.mark.parametrize("quick", [True, False])
 def test_the_test_feeder_and_the_test_weeks_are_never_learned_from(quick: bool) -> None:
     p = plans.plans(quick)
-    learned = (*p.learn, *p.calibrate, *p.calibrate_quiet, *p.skewed)
-    judged = (*p.test, *p.test_quiet, *p.test_skewed_time, *p.test_skewed_feeder)
+    learned = (*p.learn, *p.calibrate, *p.calibrate_quiet, *p.skewed, *p.quality, *p.quality_calibrate)
+    judged = (
+        *p.test, *p.test_quiet, *p.test_skewed_time, *p.test_skewed_feeder, *p.test_quality_time,
+        *p.test_quality_feeder,
+    )  # fmt: skip
     assert plans.TEST_FEEDER not in {w.feeder for w in learned}
     assert plans.TEST_FEEDER in {w.feeder for w in judged}
     assert not {w.seed for w in learned} & {w.seed for w in judged}
@@ -90,6 +94,22 @@ def test_a_world_is_a_function_of_its_plan() -> None:
     assert np.array_equal(a.values, b.values, equal_nan=True)
     assert np.array_equal(a.vuf, b.vuf, equal_nan=True)
     assert a.events == b.events
+
+
+def test_the_day_to_come_of_a_row_is_the_day_gone_by_of_the_row_a_day_later() -> None:
+    plan = world.WorldPlan("village", 5, 1_760_054_400_000_000, 3.0, skew=(2.5, 2.5, 1.5), lift=-0.04, wander=0.01)
+    with np.errstate(all="ignore"):
+        rows = days.quality_rows(world.build(plan), 1.0, 1)
+    points = int(rows.y["point"].max()) + 1
+    first, last = rows.take(np.arange(points)), rows.take(np.arange(len(rows) - points, len(rows)))
+    assert len(rows) > 90 * points
+    assert np.ptp(first.y["next"]) > 5
+    assert np.allclose(first.y["next"], last.y["now"])
+    # Without faults a meter's own index is the true one but for its errors.
+    metered = last.x[:, INDEX["quality_index"]]
+    assert np.abs(metered - last.y["now"]).max() < 8
+    assert np.abs(metered - last.y["now"]).mean() < 1.5
+    assert np.abs(metered - last.y["next"]).mean() > 1.5
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import zlib
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +12,7 @@ from hypothesis import strategies as st
 from scoring_streams import MINUTE_US, START_US, C, batch, minutes, site_50, stream, take, values
 
 from remhart_adt.errors import CheckpointError
+from remhart_adt.scoring import snapshot
 from remhart_adt.scoring.compute import compute, point_table
 from remhart_adt.scoring.engine import Engine
 from remhart_adt.scoring.features import INDEX
@@ -204,3 +208,33 @@ def test_numbers_no_meter_can_send_become_missing_without_a_warning() -> None:
     got = Engine([]).prepare(Windows([info]), batch(["m1"], np.zeros(30), times, cells))
     assert np.isnan(got.features[5, INDEX["v_a"]])
     assert not np.isinf(got.features).any()
+
+
+def test_a_snapshot_of_version_2_is_read_and_what_it_lacked_starts_empty() -> None:
+    """Version 2 had 16 short and 2 long quarter-hour columns, and behind the open ones the totals of P and Q."""
+    whole = stream(INFOS, minutes(200))
+    windows = Windows(INFOS)
+    windows.push(take(whole, np.arange(450)))
+    ids = sorted(i.point_id for i in INFOS)
+    order = [windows.row_of(name) for name in ids]
+    parts = [json.dumps({"format": "remhart-windows", "version": 2, "ids": ids}).encode() + b"\n"]
+    for name in snapshot.layout(0):
+        array = getattr(windows, name)[order]
+        if name == "short":
+            array = array[..., :16]
+        elif name == "long":
+            array = array[..., :2]
+        elif name.startswith("open_") and name != "open_slot":
+            array = np.concatenate([array[..., :16], array[..., -2:]], axis=-1)
+        parts.append(np.ascontiguousarray(array).tobytes())
+    body = b"".join(parts)
+    old = Windows(INFOS)
+    old.restore(body + zlib.crc32(body).to_bytes(4, "little"))
+
+    engine = Engine([])
+    expected = engine.prepare(windows, take(whole, np.arange(450, 600))).features
+    got = engine.prepare(old, take(whole, np.arange(450, 600))).features
+    assert expected.tobytes() == got.tobytes()
+    before = windows.short_tag != np.iinfo(np.int32).min
+    assert np.isfinite(windows.short[..., 16][before]).all()
+    assert np.isnan(old.short[..., 16]).sum() > np.isnan(windows.short[..., 16]).sum()

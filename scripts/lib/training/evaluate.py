@@ -55,6 +55,8 @@ def _prepare(recipe: Recipe, training: dict[str, Any]) -> None:
     """Baselines that were fitted on the training worlds are read back, not fitted again."""
     if hasattr(recipe, "rule"):
         recipe.rule = float(training["baseline_line_share_per_load"])
+    if hasattr(recipe, "constant"):
+        recipe.constant = float(training["baseline_constant"])
 
 
 def _alarms(model: Model, recipe: Recipe, quiet: list[Any]) -> dict[str, Any]:
@@ -104,6 +106,8 @@ def mini_truth(name: str, samples: Samples) -> tuple[Any, Any]:
         return y["vuf"], 100 * x[:, INDEX["v_unbalance_magnitude"]]
     if name == "overload_risk":
         return y["load"], x[:, INDEX["load_5min"]]
+    if name == "power_quality_index":
+        return y["next"], x[:, INDEX["quality_index"]]
     base = x[:, INDEX["base_power"]] if name != "energy_loss" else 1.0
     if name == "load_forecast":
         return y["p_1h"] * base, x[:, INDEX["p_lag1"]] * base

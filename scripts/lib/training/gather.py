@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from training.days import quality_rows
 from training.plans import LEARN_FEEDERS, Plans
 from training.quiet import stream
 from training.recipe import Data
@@ -41,6 +42,11 @@ def _world_samples(plan: WorldPlan) -> dict[str, Any]:
 def _skewed_samples(plan: WorldPlan) -> dict[str, Any]:
     np.seterr(all="ignore")
     return {"points": point_rows(build(plan), 0.1, plan.seed)}
+
+
+def _quality_samples(plan: WorldPlan) -> dict[str, Any]:
+    np.seterr(all="ignore")
+    return {"quality": quality_rows(build(plan), 1 / 12, plan.seed)}
 
 
 def _quiet_stream(plan: WorldPlan) -> Any:
@@ -75,7 +81,11 @@ def learning_data(plans: Plans, quick: bool, workers: int) -> Data:
     calibrate = run_all(_world_samples, plans.calibrate, workers, "calibrate")
     quiet = run_all(_quiet_stream, plans.calibrate_quiet, workers, "quiet")
     skewed = run_all(_skewed_samples, plans.skewed, workers, "skewed")
-    for worlds, of in ((learn, plans.learn), (calibrate, plans.calibrate), (skewed, plans.skewed)):
+    quality = run_all(_quality_samples, plans.quality + plans.quality_calibrate, workers, "quality")
+    for worlds, of in (
+        (learn, plans.learn), (calibrate, plans.calibrate), (skewed, plans.skewed),
+        (quality, plans.quality + plans.quality_calibrate),
+    ):  # fmt: skip
         for world, plan in zip(worlds, of, strict=True):
             for samples in world.values():
                 samples.y["feeder"] = np.full(len(samples), LEARN_FEEDERS.index(plan.feeder), float)
@@ -85,18 +95,25 @@ def learning_data(plans: Plans, quick: bool, workers: int) -> Data:
     third = [k % 3 == 2 if len(every) % 3 == 0 else k % 2 == 1 for k in range(len(every))]
     uneven = [join([s for s, last in zip(every, third, strict=True) if last is want]) for want in (False, True)]
     unbalance = [join([both["points"][k], uneven[k]]) for k in (0, 1)]
-    return Data(*both["points"], *both["heat"], *both["feeder"], *unbalance, quiet=quiet, quick=quick)
+    known = len(plans.quality)
+    days = [join([w["quality"] for w in part]) for part in (quality[:known], quality[known:])]
+    return Data(*both["points"], *both["heat"], *both["feeder"], *unbalance, *days, quiet=quiet, quick=quick)
 
 
 def test_sets(plans: Plans, workers: int) -> tuple[TestSets, list[Any]]:
     """Samples by test set and kind, and fault-free streams of every feeder."""
     both = run_all(_world_samples, plans.test, workers, "test")
     uneven = run_all(_skewed_samples, plans.test_skewed_time + plans.test_skewed_feeder, workers, "test skewed")
-    known, skewed = len(plans.test_time), len(plans.test_skewed_time)
+    days = run_all(_quality_samples, plans.test_quality_time + plans.test_quality_feeder, workers, "test quality")
+    known, skewed, supplied = len(plans.test_time), len(plans.test_skewed_time), len(plans.test_quality_time)
     sets = {}
-    for name, part, more in (
-        ("unseen weeks", both[:known], uneven[:skewed]), ("unseen feeder", both[known:], uneven[skewed:])
-    ):  # fmt: skip
+    for name, part, more, day in (
+        ("unseen weeks", both[:known], uneven[:skewed], days[:supplied]),
+        ("unseen feeder", both[known:], uneven[skewed:], days[supplied:]),
+    ):
         kinds = {kind: join([w[kind] for w in part]) for kind in both[0]}
-        sets[name] = {**kinds, "unbalance": join([kinds["points"], *(w["points"] for w in more)])}
+        sets[name] = {
+            **kinds, "unbalance": join([kinds["points"], *(w["points"] for w in more)]),
+            "quality": join([w["quality"] for w in day]),
+        }  # fmt: skip
     return sets, run_all(_quiet_stream, plans.test_quiet, workers, "test quiet")

@@ -41,6 +41,7 @@ def publish(
         "heat": data.heat_calibrate,
         "feeder": data.feeder_calibrate,
         "unbalance": data.unbalance_calibrate,
+        "quality": data.quality_calibrate,
     }[recipe.source]
     _, x = rows_of(recipe, samples)
     rng = np.random.default_rng(11)

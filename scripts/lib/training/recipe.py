@@ -30,6 +30,8 @@ class Data:
     feeder_calibrate: Samples
     unbalance: Samples
     unbalance_calibrate: Samples
+    quality: Samples
+    quality_calibrate: Samples
     quiet: Sequence[Any] = ()
     quick: bool = False
 
@@ -75,7 +77,7 @@ class Recipe(Protocol):
     outputs: tuple[dict[str, Any], ...]
     needs: ClassVar[dict[str, Any]]
     limits: tuple[str, ...]
-    source: str  # which samples it is judged on: points, unbalance, heat or feeder
+    source: str  # which samples it is judged on: points, unbalance, heat, quality or feeder
 
     def learn(self, data: Data) -> tuple[ModelFunction, dict[str, Any]]:
         """The function, and facts of training that the card states."""
@@ -103,14 +105,17 @@ def boost(
     monotone: Sequence[int] | None = None,
     objective: str = "reg:squarederror",
     leaf: float = 30.0,
+    alpha: float | None = None,
     seed: int = 7,
 ) -> xgb.Booster:
-    """Gradient-boosted trees, one thread, so that the same rows give the same trees."""
+    """Gradient-boosted trees, one thread, so that the same rows give the same trees; `alpha` of reg:quantileerror."""
     parameters: dict[str, Any] = {
         "objective": objective, "max_depth": depth, "eta": rate, "min_child_weight": leaf, "subsample": 0.8,
         "colsample_bytree": 0.8, "lambda": 1.0, "base_score": 0.0 if objective.startswith("reg") else 0.5,
         "tree_method": "hist", "max_bin": 128, "nthread": 1, "seed": seed, "verbosity": 0,
     }  # fmt: skip
+    if alpha is not None:
+        parameters["quantile_alpha"] = alpha
     if monotone is not None:
         parameters["monotone_constraints"] = "(" + ",".join(str(int(m)) for m in monotone) + ")"
     return xgb.train(parameters, xgb.DMatrix(x, y, weight=weight, nthread=1), rounds)

@@ -18,7 +18,7 @@ from remhart_adt.scoring.windows import Windows
 from training.table import batches
 from training.world import World
 
-__all__ = ["Samples", "feeder_rows", "join", "overload_rows", "point_rows"]
+__all__ = ["Samples", "by_minute", "feeder_rows", "join", "overload_rows", "point_rows"]
 
 Floats = NDArray[np.float64]
 _DAY_US: Final = 86_400_000_000
@@ -65,7 +65,7 @@ def _future_mean(minutes: Floats, start: NDArray[np.int64], length: int) -> Floa
     return out
 
 
-def _by_minute(world: World, series: Floats) -> Floats:
+def by_minute(world: World, series: Floats) -> Floats:
     """The values at whole minutes, one for every minute of the world; one that was left out repeats its neighbour."""
     at = (world.time_us[world.minute] - world.plan.start_us) // _MINUTE_US
     wanted = np.arange(int(at[-1]) + 1)
@@ -96,7 +96,7 @@ def point_rows(world: World, share: float, seed: int) -> Samples:
         ps.append(p[wanted])
     x, t, p = np.concatenate(xs), np.concatenate(ts), np.concatenate(ps)
     base = np.array([3 * i.nominal_v_ln * (i.rated_a or np.nan) for i in world.infos])
-    p_minute, q_minute = _by_minute(world, world.p_true) / base, _by_minute(world, world.q_true) / base
+    p_minute, q_minute = by_minute(world, world.p_true) / base, by_minute(world, world.q_true) / base
     at = since[t]
     ahead = {
         "p_15min": _future_mean(p_minute, at, 15)[np.arange(len(t)), p],
@@ -150,7 +150,7 @@ def overload_rows(world: World, seed: int, every_min: int = 10) -> Samples:
     rng = np.random.default_rng(seed)
     p_n = len(world.infos)
     rated_true = np.array([i.rated_a or np.nan for i in world.infos])
-    amps = _by_minute(world, world.k_true) * rated_true
+    amps = by_minute(world, world.k_true) * rated_true
     peak = np.quantile(amps, 0.995, axis=0)
     rated = peak / np.exp(rng.uniform(np.log(0.35), np.log(1.7), p_n))
     heat = Thermal(loss_ratio=float(rng.uniform(3.5, 9)), oil_minutes=float(rng.uniform(120, 240)))
@@ -160,7 +160,7 @@ def overload_rows(world: World, seed: int, every_min: int = 10) -> Samples:
         for info, a, t in zip(world.infos, rated, transformer.tolist(), strict=True)
     ]
     k = amps / rated
-    air = _by_minute(world, world.ambient) + rng.uniform(-5, 12)
+    air = by_minute(world, world.ambient) + rng.uniform(-5, 12)
     oil, hot = _integrate(heat, k, air)
     minute_of = np.minimum((world.time_us - world.plan.start_us) // _MINUTE_US, len(k) - 1)
     measured_oil = transformer & (rng.random(p_n) < 0.5)

@@ -22,6 +22,7 @@ from remhart_adt.simulate.frequency import Frequency
 from remhart_adt.simulate.loads import FastNoise, Scenery
 from remhart_adt.simulate.meters import Meters
 from remhart_adt.simulate.spec import Bank, Breaker, FeederSpec, Line, Solar
+from remhart_adt.simulate.weather import OrnsteinUhlenbeck
 from training.faults import FAULTS, Fault, apply_engine, apply_phasors, apply_readings, draw_faults
 
 __all__ = ["World", "WorldPlan", "build", "point_infos", "thin"]
@@ -35,7 +36,8 @@ _A: Final = np.exp(2j * np.pi / 3)
 @dataclass(frozen=True)
 class WorldPlan:
     """What to simulate: `bursts` are stretches of one-second readings, `faults` the number of faults to inject, `skew`
-    factors on the loads of each phase (a badly divided network)."""
+    factors on the loads of each phase (a badly divided network). `lift` is added to the supply voltage (p.u.), which
+    wanders around that with `wander` as its standard deviation over hours."""
 
     feeder: str
     seed: int
@@ -46,6 +48,8 @@ class WorldPlan:
     faults: int = 0
     steps: int = 0
     skew: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    lift: float = 0.0
+    wander: float = 0.0
 
 
 @dataclass
@@ -70,6 +74,8 @@ class World:
     fault: NDArray[np.int8]  # (T, P) code of the active fault, 0 = none
     shift: Floats  # (T, P) largest change of a phase voltage that the fault made, p.u.
     alive: NDArray[np.bool_]  # (T, P) no fault at the supply: every phase within 0.9..1.1 p.u.
+    v_true: Floats  # (T, P, 3) p.u., noise-free magnitudes
+    hz_true: Floats  # (T,)
     events: list[Fault] = field(default_factory=list)
 
 
@@ -116,6 +122,8 @@ def build(plan: WorldPlan) -> World:
     factor, offset = _fast(feeder.n_loads, time_us, rng)
     factor = factor * np.asarray(plan.skew)[feeder.load_phase]
     kw, kvar, pu = kw * factor, kvar * factor, pu + offset
+    if plan.lift or plan.wander:
+        pu = pu + plan.lift + _wander(plan, at)
     ambient = scenery.air.temperature[lower]
     faults = draw_faults(plan.faults, feeder, time_us, rng)
     _steps(plan.steps, feeder, time_us, burst, kw, kvar, rng)
@@ -140,7 +148,7 @@ def build(plan: WorldPlan) -> World:
             code[inside, p] = FAULTS.index(f.kind) + 1
     nominal = spec.nominal_v
     v, i = apply_phasors(faults, time_us, v, i, shift, nominal)
-    values = _meter(spec, time_us, replace(sol, v=v, i=i), ambient, rng)
+    values, hertz = _meter(spec, time_us, replace(sol, v=v, i=i), ambient, rng)
     apply_readings(faults, time_us, values, shift, nominal)
     v1 = np.abs(v[..., 0] + _A * v[..., 1] + _A**2 * v[..., 2]) / 3
     v2 = np.abs(v[..., 0] + _A**2 * v[..., 1] + _A * v[..., 2]) / 3
@@ -156,7 +164,7 @@ def build(plan: WorldPlan) -> World:
         plan, spec, infos, info, time_us, values, np.flatnonzero((time_us - plan.start_us) % MINUTE_US == 0), burst,
         vuf, away.argmax(2).astype(np.int8), sol.losses_w, s.real.sum(2), s.imag.sum(2),
         np.abs(i).max(2) / feeder.rated_a, ambient, code, shift,
-        ((magnitude >= 0.9) & (magnitude <= 1.1)).all(2) & sol.converged[:, None], faults,
+        ((magnitude >= 0.9) & (magnitude <= 1.1)).all(2) & sol.converged[:, None], magnitude, hertz, faults,
     )  # fmt: skip
 
 
@@ -231,8 +239,8 @@ def _solve(
 
 def _meter(
     spec: FeederSpec, time_us: NDArray[np.int64], sol: Solution, ambient: Floats, rng: np.random.Generator
-) -> Floats:
-    """Readings with the meters' errors; half of the meters do not send line voltages."""
+) -> tuple[Floats, Floats]:
+    """Readings with the meters' errors, and the true frequency; half of the meters do not send line voltages."""
     minutes = (time_us - time_us[0]) / MINUTE_US
     hz = Frequency(spec.hz, rng).block(int(minutes[-1]) + 2, 60.0)
     hertz = np.interp(minutes, np.arange(len(hz)), hz)
@@ -241,7 +249,14 @@ def _meter(
     values = meters.read(sol, hertz, oil, ambient, 0)
     without = rng.random(len(spec.points)) < 0.5
     values[:, without, _C["v_ab"] : _C["v_ca"] + 1] = np.nan
-    return values
+    return values, hertz
+
+
+def _wander(plan: WorldPlan, minutes: Floats) -> Floats:
+    """The slow part of the supply voltage: an Ornstein-Uhlenbeck walk with a time constant of eight hours."""
+    rng = np.random.default_rng([plan.seed, 78])
+    walk = OrnsteinUhlenbeck(rng, np.array([8 * 3600.0]), np.array([plan.wander])).block(int(minutes[-1]) + 2, 60.0)
+    return np.interp(minutes, np.arange(len(walk)), walk[:, 0])
 
 
 def thin(world: World, every: int) -> World:
@@ -250,6 +265,6 @@ def thin(world: World, every: int) -> World:
     one = {
         name: getattr(world, name)[keep]
         for name in ("time_us", "values", "burst", "vuf", "critical", "loss_w", "p_true", "q_true", "k_true", "ambient",
-                     "fault", "shift", "alive")
+                     "fault", "shift", "alive", "v_true", "hz_true")
     }  # fmt: skip
     return replace(world, minute=np.arange(len(keep)), **one)

@@ -37,6 +37,7 @@ __all__ = [
     "PowerFlowOptimization",
     "PowerQualityIndex",
     "PredictionStatus",
+    "QualityClass",
     "ReactivePowerCompensation",
     "ResponseRecommendation",
     "StabilityClass",
@@ -219,6 +220,15 @@ class OverloadRisk(Part):
     scored_at: Instant | None = None  # Source time of the newest reading the answer is about.
 
 
+class QualityClass(StrEnum):
+    """Class of the power quality index."""
+
+    EXCELLENT = "excellent"  # Above 90.
+    GOOD = "good"  # From 70 to 90.
+    FAIR = "fair"  # From 50 to below 70.
+    POOR = "poor"  # Below 50.
+
+
 class PowerQualityIndex(Part):
     """Exact power quality index and its forecast.
 
@@ -226,6 +236,12 @@ class PowerQualityIndex(Part):
     """
 
     quality_index: Real | None = None  # Power quality index, from 0 (worst) to 100.
+    quality_class: QualityClass | None = None  # Class of the index.
+    voltage_quality: Real | None = None  # Part of the supply voltage, from 0 to 100.
+    # Part of the voltage unbalance, from 0 to 100; absent when it does not count.
+    unbalance_quality: Real | None = None
+    frequency_quality: Real | None = None  # Part of the frequency, from 0 to 100; absent when it does not count.
+    harmonic_quality: Real | None = None  # Part of the voltage harmonics, from 0 to 100; absent when it does not count.
     forecast_quality_index: Real | None = None  # Index expected for the next day, from 0 to 100.
     forecast_low: Real | None = None  # Lower end of the 90 % interval of the forecast.
     forecast_high: Real | None = None  # Upper end of the 90 % interval of the forecast.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from remhart_adt.readings import CHANNEL_INDEX
 from remhart_adt.scoring.features import FEATURES, INDEX, SLOT_NAMES
 from remhart_adt.scoring.history import slot_features
+from remhart_adt.scoring.quality import line_unbalance
 from remhart_adt.scoring.windows import RAW, SLACK, SLOT_US, Step, Windows
 
 __all__ = ["compute", "point_table"]
@@ -130,16 +131,6 @@ def _largest_deviation(x: F64, mean: F64) -> F64:
     return worst
 
 
-def _unbalance(u: F64) -> F64:
-    """V2/V1 in % from three line-voltage magnitudes (IEC 61000-4-30 5.7.1); NaN when one is missing or all are 0."""
-    square = u * u
-    total = square[:, 0] + square[:, 1] + square[:, 2]
-    beta = (square[:, 0] ** 2 + square[:, 1] ** 2 + square[:, 2] ** 2) / (total * total)
-    root = np.sqrt(np.maximum(3 - 6 * beta, 0.0))
-    percent: F64 = 100 * np.sqrt(np.maximum((1 - root) / (1 + root), 0.0))
-    return percent
-
-
 def _voltage(out: F64, now: F64, twin: F64) -> None:
     v = now[:, _C["v_a"] : _C["v_c"] + 1] / twin[:, :1]
     mean, low, high = _mean_min_max(v)
@@ -154,8 +145,8 @@ def _voltage(out: F64, now: F64, twin: F64) -> None:
     complete = ~np.isnan(v).any(1)
     _set(
         out, v_mean=mean, v_min=low, v_max=high, v_range=high - low, v_deviation=mean - 1,
-        v_unbalance_magnitude=_largest_deviation(v, mean), v_line_mean=line_mean, vuf_line=_unbalance(line),
-        v_line_excess=np.where(complete, line_mean - mean, np.nan), v_floor_unbalance=_unbalance(v),
+        v_unbalance_magnitude=_largest_deviation(v, mean), v_line_mean=line_mean, vuf_line=line_unbalance(line),
+        v_line_excess=np.where(complete, line_mean - mean, np.nan), v_floor_unbalance=line_unbalance(v),
     )  # fmt: skip
 
 

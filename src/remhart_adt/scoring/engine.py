@@ -287,6 +287,9 @@ def _eligibility(
     if needs.quarters_of_line:
         have = np.nan_to_num(prepared.features[chosen, INDEX["slots_line"]])
         fail_counted(np.rint(have).astype(np.int64), needs.quarters_of_line, "quarter hours")
+    if needs.quarters_of_voltage:
+        have = np.nan_to_num(prepared.features[chosen, INDEX["quality_windows"]])
+        fail_counted(np.rint(have).astype(np.int64), needs.quarters_of_voltage, "quarter hours with voltage")
     return reason, tuple(reasons)
 
 

@@ -183,6 +183,44 @@ _SLOTS: Final = (
     Feature("week_cos", "cos of the local time of week", "-", (), "quarter hours"),
     Feature("weekend", "1 on Saturday and Sunday, local", "-", (), "quarter hours"),
 )  # fmt: skip
+_QUARTERS: Final = "quarter hours"
+_PART_NEEDS: Final = {
+    "voltage": _V, "unbalance": _L, "frequency": ("freq",), "harmonics": ("thdv_a", "thdv_b", "thdv_c"),
+}  # fmt: skip
+_LIMITED: Final = {
+    "voltage": "|U/Un - 1| of the worst phase over 0.10", "unbalance": "V2/V1 over 2 %",
+    "frequency": "|f/fn - 1| over 0.01", "harmonics": "THD of the voltage, worst phase, over 8 %",
+}  # fmt: skip
+_QUALITY: Final = (
+    Feature("quality_index", "half the worst, half the weighted mean (0.4, 0.2, 0.2, 0.2) of the parts that count "
+            "(EN 50160, see `remhart_adt.scoring.quality`)", "-", _V, _QUARTERS),
+    Feature("quality_index_bare", "the same without harmonics", "-", _V, _QUARTERS),
+    *(Feature(f"quality_{k}", f"100 - 30 min(1, q) - min(70, 20 s/a) of e = {_LIMITED[k]}; last 96", "-", needs,
+              _QUARTERS) for k, needs in _PART_NEEDS.items()),
+    *(Feature(f"quality_edge_{k}", f"q, what e = {_LIMITED[k]} stays within but for a share a of the last 96", "-",
+              needs, _QUARTERS) for k, needs in _PART_NEEDS.items()),
+    *(Feature(f"quality_typical_{k}", f"median of e = {_LIMITED[k]}; last 96", "-", needs, _QUARTERS)
+      for k, needs in _PART_NEEDS.items()),
+    *(Feature(f"quality_share_{k}", f"s, share of the last 96 with e = {_LIMITED[k]} above 1", "-", needs, _QUARTERS)
+      for k, needs in _PART_NEEDS.items()),
+    Feature("quality_hours_out", "time outside any of the limits; last 96", "h", _V, _QUARTERS),
+    Feature("quality_windows", "how many of the last 96 have a voltage of at least 5 % of Vn", "-", _V, _QUARTERS),
+    Feature("quality_age_out", "time since the newest quarter hour outside a limit; 24 when there is none", "h", _V,
+            _QUARTERS),
+    Feature("v_day_low", "lowest phase voltage of the last 96", "p.u.", _V, _QUARTERS),
+    Feature("v_day_high", "highest phase voltage of the last 96", "p.u.", _V, _QUARTERS),
+    Feature("v_day_low_mean", "mean of the lowest phase over the last 96", "p.u.", _V, _QUARTERS),
+    Feature("v_day_high_mean", "mean of the highest phase over the last 96", "p.u.", _V, _QUARTERS),
+    Feature("v_hour_low", "mean of the lowest phase over the last 4", "p.u.", _V, _QUARTERS),
+    Feature("v_hour_high", "mean of the highest phase over the last 4", "p.u.", _V, _QUARTERS),
+    Feature("quality_days", "how many of the six days before the last have a voltage part", "-", _V, _QUARTERS),
+    Feature("quality_voltage_before", "mean of the voltage part of these days", "-", _V, _QUARTERS),
+    Feature("quality_voltage_worst", "lowest voltage part of these days", "-", _V, _QUARTERS),
+    Feature("quality_voltage_lag2", "voltage part of the day before the last", "-", _V, _QUARTERS),
+    Feature("quality_voltage_lag7", "voltage part of the day a week before the coming one", "-", _V, _QUARTERS),
+    Feature("v_week_low", "lowest phase voltage of these days", "p.u.", _V, _QUARTERS),
+    Feature("v_week_high", "highest phase voltage of these days", "p.u.", _V, _QUARTERS),
+)  # fmt: skip
 _RESIDUAL: Final = (
     *_each("residual", "V_{x} less E + zp P_{x} + zq Q_{x}", "p.u.", (*_V, *_P, *_Q), "quarter hours"),
     *_each("residual_z", "residual_{x} over source_sigma_{x}", "-", (*_V, *_P, *_Q), "quarter hours"),
@@ -192,10 +230,10 @@ _RESIDUAL: Final = (
 )
 
 FEATURES: Final = (
-    *_TWIN, *_SAMPLE, *_VOLTAGE, *_CURRENT, *_POWER, *_HEAT, *_WINDOW, *_SLOTS, *_RESIDUAL,
+    *_TWIN, *_SAMPLE, *_VOLTAGE, *_CURRENT, *_POWER, *_HEAT, *_WINDOW, *_SLOTS, *_QUALITY, *_RESIDUAL,
 )  # fmt: skip
 INDEX: Final = {feature.name: i for i, feature in enumerate(FEATURES)}
-SLOT_NAMES: Final = tuple(feature.name for feature in _SLOTS)
+SLOT_NAMES: Final = tuple(feature.name for feature in (*_SLOTS, *_QUALITY))
 
 
 def markdown() -> str:

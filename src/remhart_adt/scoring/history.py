@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from remhart_adt.scoring import quality
 from remhart_adt.scoring.features import LAGS_P, LAGS_Q, SLOT_NAMES
 from remhart_adt.scoring.windows import LONG_SLOTS, SHORT_COLUMNS, SHORT_SLOTS, SLACK
 
@@ -28,6 +29,8 @@ _DAY_S: Final = 86_400.0
 # Share of a day that must be present before its statistics are used: an hour may be missing.
 _DAY_SHARE: Final = 92
 _FIT_SLOTS: Final = 8
+# The quarter hours of the six days before the last.
+_BEFORE: Final = np.arange(_DAY + 1, _WEEK + 1)
 # Prior of the source-impedance fit: about 3 % drop at rated load, resistive; weight as of half a p.u.^2 of load
 # variation, so that a flat load keeps the prior and a varying one overrules it within hours.
 _PRIOR_P: Final = -0.03
@@ -39,9 +42,9 @@ _SIGMA_FLOOR: Final = 0.001
 def slot_features(windows: Windows, row: NDArray[np.int64], slot: NDArray[np.int64], points: F64) -> F64:
     """Features of `SLOT_NAMES` for pairs of window row and running quarter hour, (m, len(SLOT_NAMES)) float64.
 
-    `points` (m, 7 or more): Vn, In, oil rise, R, n, oil minutes, UTC offset in minutes, of each pair's point.
+    `points` (m, 8 or more): Vn, In, oil rise, R, n, oil minutes, UTC offset in minutes, hz, of each pair's point.
     """
-    vn, current, oil_rise, ratio, exponent, oil_minutes, utc = (points[:, i] for i in range(7))
+    vn, current, oil_rise, ratio, exponent, oil_minutes, utc, hz = (points[:, i] for i in range(8))
     columns: dict[str, F64] = {}
     back = np.arange(1, SHORT_SLOTS + 1)
     short = _gather(windows.short, windows.short_tag, row, slot, back, SHORT_SLOTS + SLACK)
@@ -49,6 +52,7 @@ def slot_features(windows: Windows, row: NDArray[np.int64], slot: NDArray[np.int
                             *(1 + k * _DAY for k in range(7))}))  # fmt: skip
     long = _gather(windows.long, windows.long_tag, row, slot, lags, LONG_SLOTS + SLACK)
     base = (3 * vn * current)[:, None]
+    days = _gather(windows.long, windows.long_tag, row, slot, _BEFORE, LONG_SLOTS + SLACK)[:, :, 2:]
     p = {int(k): long[:, i, 0] / base[:, 0] for i, k in enumerate(lags)}
     q = {int(k): long[:, i, 1] / base[:, 0] for i, k in enumerate(lags)}
     for k in LAGS_P:
@@ -59,6 +63,8 @@ def slot_features(windows: Windows, row: NDArray[np.int64], slot: NDArray[np.int
     _thermal(columns, short, current, oil_rise, ratio, exponent, oil_minutes)
     _source_fit(columns, short, vn, current)
     _calendar(columns, slot, utc)
+    _quality(columns, short[:, : quality.DAY], vn, hz)
+    _quality_before(columns, days / vn[:, None, None])
     return np.stack([columns[name] for name in SLOT_NAMES], axis=1)
 
 
@@ -72,9 +78,10 @@ def _gather(
 ) -> F64:
     """Cells that lie `back` quarter hours before `slot`, (m, len(back), columns); NaN where there is none."""
     wanted = slot[:, None] - back
-    cell = wanted % size
-    values: F64 = ring[row[:, None], cell].astype(np.float64)
-    values[tag[row[:, None], cell] != wanted] = np.nan
+    # One flat index for both rings: many times faster than a pair of index arrays.
+    at = row[:, None] * size + wanted % size
+    values: F64 = ring.reshape(-1, ring.shape[-1]).take(at, axis=0).astype(np.float64)
+    values[tag.reshape(-1).take(at) != wanted] = np.nan
     return values
 
 
@@ -177,3 +184,52 @@ def _calendar(columns: dict[str, F64], slot: NDArray[np.int64], utc: F64) -> Non
     columns["hour_sin"], columns["hour_cos"] = np.sin(day), np.cos(day)
     columns["week_sin"], columns["week_cos"] = np.sin(week), np.cos(week)
     columns["weekend"] = (since_monday >= 5 * _DAY_S).astype(np.float64)
+
+
+def _quality(columns: dict[str, F64], short: F64, vn: F64, hz: F64) -> None:
+    """The power quality index of the last day and what its forecast looks at."""
+    v = short[:, :, _S["v_a"] : _S["v_c"] + 1] / vn[:, None, None]
+    thd = short[:, :, _S["thdv_a"] : _S["thdv_c"] + 1]
+    severity = quality.severities(v, short[:, :, _S["u2"]], short[:, :, _S["freq"]] / hz[:, None], thd)
+    day = quality.day_index(severity)
+    known = ~np.isnan(day.parts[:, 0])
+    bare = day.parts.copy()
+    bare[:, 3] = np.nan
+    columns["quality_index"] = quality.total(day.parts)
+    columns["quality_index_bare"] = quality.total(bare)
+    for k, part in enumerate(quality.PARTS):
+        columns[f"quality_{part.name}"] = day.parts[:, k]
+        columns[f"quality_edge_{part.name}"] = day.edge[:, k]
+        columns[f"quality_typical_{part.name}"] = day.typical[:, k]
+        columns[f"quality_share_{part.name}"] = day.share[:, k]
+    columns["quality_hours_out"] = day.hours_out
+    columns["quality_windows"] = day.windows.astype(np.float64)
+    age = np.where(day.out.any(1), day.out.argmax(1) * 0.25, 24.0)
+    columns["quality_age_out"] = np.where(known, age, np.nan)
+    live = quality.live(np.fmax(np.fmax(v[..., 0], v[..., 1]), v[..., 2]))
+    low = np.where(live, np.fmin(np.fmin(v[..., 0], v[..., 1]), v[..., 2]), np.nan)
+    high = np.where(live, np.fmax(np.fmax(v[..., 0], v[..., 1]), v[..., 2]), np.nan)
+    some = np.maximum(day.windows, 1)
+    columns["v_day_low"] = np.where(known, np.where(live, low, np.inf).min(1), np.nan)
+    columns["v_day_high"] = np.where(known, np.where(live, high, -np.inf).max(1), np.nan)
+    columns["v_day_low_mean"] = np.where(known, np.where(live, low, 0.0).sum(1) / some, np.nan)
+    columns["v_day_high_mean"] = np.where(known, np.where(live, high, 0.0).sum(1) / some, np.nan)
+    columns["v_hour_low"] = _seasonal([low[:, k] for k in range(4)])
+    columns["v_hour_high"] = _seasonal([high[:, k] for k in range(4)])
+
+
+def _quality_before(columns: dict[str, F64], v: F64) -> None:
+    """The voltage part of each of the six days before the last, from lowest and highest phase (m, 576, 2) in p.u."""
+    low, high = (np.ascontiguousarray(v[:, :, k]) for k in (0, 1))
+    live = quality.live(high)
+    severity = np.where(live, np.fmax(np.abs(low - 1), np.abs(high - 1)) / quality.PARTS[0].limit, np.nan)
+    parts = quality.voltage_index(severity.reshape(len(v), -1, _DAY))
+    have = ~np.isnan(parts)
+    n = have.sum(1)
+    columns["quality_days"] = n.astype(np.float64)
+    columns["quality_voltage_before"] = _seasonal([parts[:, k] for k in range(parts.shape[1])])
+    columns["quality_voltage_worst"] = np.where(n > 0, np.where(have, parts, np.inf).min(1), np.nan)
+    columns["quality_voltage_lag2"] = parts[:, 0].copy()
+    columns["quality_voltage_lag7"] = parts[:, -1].copy()
+    columns["v_week_low"] = np.where(n > 0, np.where(live, low, np.inf).min(1), np.nan)
+    columns["v_week_high"] = np.where(n > 0, np.where(live, high, -np.inf).max(1), np.nan)

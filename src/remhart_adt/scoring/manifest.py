@@ -63,6 +63,7 @@ class Needs(_Strict):
     readings: int = Field(default=1, ge=1, le=128)
     quarters_of_day: int = Field(default=0, ge=0, le=96)
     quarters_of_line: int = Field(default=0, ge=0, le=104)
+    quarters_of_voltage: int = Field(default=0, ge=0, le=96)
 
     @field_validator("channels")
     @classmethod

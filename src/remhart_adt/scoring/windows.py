@@ -1,7 +1,8 @@
 """What one partition remembers of its measurement points: raw readings, quarter hours and minutes, as columns.
 
-Per point: the last 128 raw readings with their true times; means of every quarter hour, 8 days of total P and Q and
-26 hours of the rest; means of the last minutes for feeder models. A point takes memory (about 40 kB) from its first
+Per point: the last 128 raw readings with their true times; means of every quarter hour, 8 days of total P and Q
+and the outer phase voltages, 26 hours of the rest; means of the last minutes for feeder models. A point takes memory
+(about 50 kB) from its first
 reading on.
 
 The result never depends on how the stream was cut into batches. A batch is applied in steps short enough that every
@@ -21,9 +22,11 @@ from numpy.typing import NDArray
 
 from remhart_adt.readings import CHANNEL_INDEX, Quality, ReadingBatch
 from remhart_adt.scoring import snapshot
+from remhart_adt.scoring.quality import line_unbalance
 from remhart_adt.scoring.types import PointInfo
 
 __all__ = [
+    "LONG_COLUMNS",
     "LONG_SLOTS",
     "MINUTES",
     "MINUTE_COLUMNS",
@@ -50,15 +53,24 @@ _PLAUSIBLE: Final = 1e12
 _NEVER: Final = np.iinfo(np.int64).min
 _NO_SLOT: Final = np.iinfo(np.int32).min
 
-# Quarter-hour means kept for 26 hours, SI units; `i2_max` is the mean square of the highest phase current (A^2).
+# Quarter-hour means kept for 26 hours, SI units; `i2_max` is the mean square of the highest phase current (A^2), `u2`
+# the unbalance from line voltages (%). Columns are only ever appended: snapshots of version 2 end with `i2_max`.
 SHORT_COLUMNS: Final = (
     *("v_a", "v_b", "v_c", "i_a", "i_b", "i_c", "p_a", "p_b", "p_c", "q_a", "q_b", "q_c"),
-    *("freq", "oil_temp", "ambient_temp", "i2_max"),
+    *("freq", "oil_temp", "ambient_temp", "i2_max", "u2", "thdv_a", "thdv_b", "thdv_c"),
 )
+# Quarter-hour means kept for 8 days: totals of P and Q (W, var), lowest and highest phase voltage (V). Appended only,
+# too: snapshots of version 2 end with `q`.
+LONG_COLUMNS: Final = ("p", "q", "v_low", "v_high")
 # Minute means for feeder models: SI units per phase, and the sum of the squared phase currents (A^2).
 MINUTE_COLUMNS: Final = (*("p_a", "p_b", "p_c", "q_a", "q_b", "q_c", "v_a", "v_b", "v_c", "i_n", "i2_sum"),)
 _MINUTE_COPIED: Final = np.array([CHANNEL_INDEX[name] for name in MINUTE_COLUMNS[:-1]])
-_COPIED: Final = np.array([CHANNEL_INDEX[name] for name in SHORT_COLUMNS[:-1]])
+_MADE: Final = ("i2_max", "u2")
+_COPIED: Final = np.array([CHANNEL_INDEX[name] for name in SHORT_COLUMNS if name not in _MADE])
+_COPIED_TO: Final = np.array([k for k, name in enumerate(SHORT_COLUMNS) if name not in _MADE])
+_I2_MAX, _U2 = (SHORT_COLUMNS.index(name) for name in _MADE)
+_V = slice(CHANNEL_INDEX["v_a"], CHANNEL_INDEX["v_c"] + 1)
+_LINE = slice(CHANNEL_INDEX["v_ab"], CHANNEL_INDEX["v_ca"] + 1)
 _I = slice(CHANNEL_INDEX["i_a"], CHANNEL_INDEX["i_c"] + 1)
 _P = slice(CHANNEL_INDEX["p_a"], CHANNEL_INDEX["p_c"] + 1)
 _Q = slice(CHANNEL_INDEX["q_a"], CHANNEL_INDEX["q_c"] + 1)
@@ -156,7 +168,7 @@ class Windows:
     raw_us: NDArray[np.int64]  # (p, RAW + SLACK)
     count: NDArray[np.int64]  # (p,) readings ever accepted; the next one goes to count % (RAW + SLACK)
     last_us: NDArray[np.int64]  # (p,)
-    long: NDArray[np.float32]  # (p, LONG_SLOTS + SLACK, 2) total P and Q
+    long: NDArray[np.float32]  # (p, LONG_SLOTS + SLACK, LONG_COLUMNS)
     long_tag: NDArray[np.int32]  # (p, LONG_SLOTS + SLACK) the quarter hour a cell speaks of
     short: NDArray[np.float32]  # (p, SHORT_SLOTS + SLACK, SHORT_COLUMNS)
     short_tag: NDArray[np.int32]
@@ -266,8 +278,9 @@ class Windows:
     def _quarters(self, row: NDArray[np.int64], slot: NDArray[np.int64], values: NDArray[np.float64]) -> None:
         """Add to the open quarter hours; close those that a newer reading has ended."""
         columns = np.empty((len(row), len(SHORT_COLUMNS) + 2))
-        columns[:, : len(_COPIED)] = values[:, _COPIED]
-        columns[:, -3] = _nan_max(values[:, _I] ** 2)
+        columns[:, _COPIED_TO] = values[:, _COPIED]
+        columns[:, _I2_MAX] = _nan_max(values[:, _I] ** 2)
+        columns[:, _U2] = _unbalance(values[:, _V], values[:, _LINE])
         columns[:, -2] = _total(values[:, _P])
         columns[:, -1] = _total(values[:, _Q])
         have = ~np.isnan(columns)
@@ -300,7 +313,9 @@ class Windows:
         self.short[row, cell] = mean[:, :-2]
         self.short_tag[row, cell] = slot
         cell = slot % (LONG_SLOTS + SLACK)
-        self.long[row, cell] = mean[:, -2:]
+        self.long[row, cell, :2] = mean[:, -2:]
+        self.long[row, cell, 2] = np.fmin(np.fmin(mean[:, 0], mean[:, 1]), mean[:, 2])
+        self.long[row, cell, 3] = np.fmax(np.fmax(mean[:, 0], mean[:, 1]), mean[:, 2])
         self.long_tag[row, cell] = slot
 
     def _minutes(self, row: NDArray[np.int64], minute: NDArray[np.int64], values: NDArray[np.float64]) -> None:
@@ -351,6 +366,13 @@ def _total(phases: NDArray[np.float64]) -> NDArray[np.float64]:
     have = ~np.isnan(phases)
     filled = np.where(have, phases, 0.0)
     return np.where(have.any(1), filled[:, 0] + filled[:, 1] + filled[:, 2], np.nan)
+
+
+def _unbalance(phases: NDArray[np.float64], line: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Unbalance in %; a line voltage of exactly 0 between phases that are both live was not recorded."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        live = phases >= 0.5 * _nan_max(phases)[:, None]
+        return line_unbalance(np.where((line == 0) & live & live[:, [1, 2, 0]], np.nan, line))
 
 
 def _nan_max(phases: NDArray[np.float64]) -> NDArray[np.float64]:

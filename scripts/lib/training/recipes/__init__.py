@@ -7,6 +7,7 @@ from training.recipes.energy_loss import EnergyLoss
 from training.recipes.load_forecast import LoadForecast
 from training.recipes.overload_risk import OverloadRisk
 from training.recipes.phase_imbalance import PhaseImbalance
+from training.recipes.power_quality_index import PowerQualityIndex
 from training.recipes.reactive_power import ReactivePower
 from training.recipes.voltage_anomaly import VoltageAnomaly
 
@@ -14,5 +15,13 @@ __all__ = ["RECIPES"]
 
 RECIPES: dict[str, Recipe] = {
     recipe.id: recipe
-    for recipe in (VoltageAnomaly(), PhaseImbalance(), OverloadRisk(), LoadForecast(), EnergyLoss(), ReactivePower())
+    for recipe in (
+        VoltageAnomaly(),
+        PhaseImbalance(),
+        OverloadRisk(),
+        PowerQualityIndex(),
+        LoadForecast(),
+        EnergyLoss(),
+        ReactivePower(),
+    )
 }
