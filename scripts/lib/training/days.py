@@ -28,7 +28,7 @@ def quality_rows(world: World, share: float, seed: int) -> Samples:
     """A share of the world's quarter hours that have a day before and a day after them, at every point."""
     rng = np.random.default_rng(seed)
     truth = _true_severities(world)
-    metered = thin(world, int(rng.choice(_EVERY)))
+    metered = thin(world, max(1, int(rng.choice(_EVERY)) // world.plan.every))
     first = int(world.plan.start_us // SLOT_US)
     last = len(truth) - quality.DAY
     chosen = np.zeros(len(truth) + 1, bool)

@@ -42,14 +42,14 @@ class Plans:
         return self.test_time + self.test_feeder
 
 
-def _supplied(feeder: str, number: int, date: tuple[int, int, int], days: float) -> WorldPlan:
+def _supplied(feeder: str, number: int, date: tuple[int, int, int], days: float, every: int) -> WorldPlan:
     """A world with a supply voltage, a load and a division among the phases of its own."""
     rng = np.random.default_rng([SEED, number])
     load, lift, wander = np.exp(rng.uniform(0.0, 1.1)), rng.uniform(-0.08, 0.055), rng.uniform(0.004, 0.012)
     a, b, c = (load * np.exp(rng.normal(0, 0.45, 3))).clip(0.2, 4.5).round(3).tolist()
     return WorldPlan(
         feeder, SEED + number, _us(*date), days, faults=round(0.7 * days), steps=round(3 * days), skew=(a, b, c),
-        lift=round(float(lift), 4), wander=round(float(wander), 4),
+        lift=round(float(lift), 4), wander=round(float(wander), 4), every=every,
     )  # fmt: skip
 
 
@@ -81,24 +81,26 @@ def plans(quick: bool) -> Plans:
             feeder, SEED + number, _us(*date), 1.0 if quick else 2.0, skew=(turned[0], turned[1], turned[2])
         )
 
-    span, each = (4.0, 2) if quick else (10.0, 2)
+    span, each, every = (7.0, 3, 5) if quick else (10.0, 2, 1)
     seasons = ((2025, 1, 13),) if quick else ((2025, 1, 13), (2025, 3, 10), (2025, 5, 12), (2025, 7, 14))
 
     return Plans(
         quality=tuple(
-            _supplied(f, 2000 + 100 * k + 10 * j + i, date, span)
+            _supplied(f, 2000 + 100 * k + 10 * j + i, date, span, every)
             for k, f in enumerate(learn)
             for j, date in enumerate(seasons)
             for i in range(each)
         ),
         quality_calibrate=tuple(
-            _supplied(f, 2500 + 10 * k + i, (2025, 9, 8), span) for k, f in enumerate(learn) for i in range(each)
+            _supplied(f, 2500 + 10 * k + i, (2025, 9, 8), span, every) for k, f in enumerate(learn) for i in range(each)
         ),
         test_quality_time=tuple(
-            _supplied(f, 2600 + 10 * k + i, (2025, 11, 10), span) for k, f in enumerate(learn) for i in range(each)
+            _supplied(f, 2600 + 10 * k + i, (2025, 11, 10), span, every)
+            for k, f in enumerate(learn)
+            for i in range(each)
         ),
         test_quality_feeder=tuple(
-            _supplied(TEST_FEEDER, 2700 + 10 * j + i, date, span)
+            _supplied(TEST_FEEDER, 2700 + 10 * j + i, date, span, every)
             for j, date in enumerate(((2025, 11, 10),) if quick else ((2025, 2, 10), (2025, 6, 9), (2025, 11, 10)))
             for i in range(each)
         ),

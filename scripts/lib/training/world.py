@@ -37,7 +37,7 @@ _A: Final = np.exp(2j * np.pi / 3)
 class WorldPlan:
     """What to simulate: `bursts` are stretches of one-second readings, `faults` the number of faults to inject, `skew`
     factors on the loads of each phase (a badly divided network). `lift` is added to the supply voltage (p.u.), which
-    wanders around that with `wander` as its standard deviation over hours."""
+    wanders around that with `wander` as its standard deviation over hours. `every` minutes there is an instant."""
 
     feeder: str
     seed: int
@@ -50,6 +50,7 @@ class WorldPlan:
     skew: tuple[float, float, float] = (1.0, 1.0, 1.0)
     lift: float = 0.0
     wander: float = 0.0
+    every: int = 1
 
 
 @dataclass
@@ -170,7 +171,7 @@ def build(plan: WorldPlan) -> World:
 
 def _grid(plan: WorldPlan, minutes: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Whole minutes, and `bursts` stretches of seconds, all after the first day."""
-    whole = plan.start_us + MINUTE_US * np.arange(minutes, dtype=np.int64)
+    whole = plan.start_us + MINUTE_US * np.arange(0, minutes, plan.every, dtype=np.int64)
     parts = [whole]
     first = min(1440, minutes // 3)
     for start in rng.choice(np.arange(first, minutes - 5), plan.bursts, replace=False):
