@@ -22,13 +22,13 @@ def sending(stage: Stage, rounds: int, pause: float) -> threading.Thread:
 
 def test_killed_in_mid_stream_and_started_again(stage: Stage) -> None:
     stage.start_daemon()
-    thread = sending(stage, 60, 0.1)
-    for _ in range(3):
+    for _ in range(3):  # a stream for each round: on a slow machine one would be over while the daemon starts
         before = stage.report().get("applied", 0)
+        thread = sending(stage, 20, 0.1)
         stage.wait(lambda before=before: stage.report().get("applied", 0) > before + 5, "progress")
         stage.kill("daemon")
         stage.start_daemon()
-    thread.join()
+        thread.join()
     stage.settle()
     stage.check()
 
