@@ -53,6 +53,8 @@ CHAIN = Graph(
         "SELECT A, C FROM DIGITALTWINS MATCH (A)-[]->(B)-[]-(C) WHERE B.$dtId IN ['t3', 't4']",
         "SELECT B FROM DIGITALTWINS MATCH (A)-[*..3]->(B) WHERE A.$dtId IN ['t0', 't3']",
         "SELECT A FROM DIGITALTWINS MATCH (A) WHERE A.$dtId IN ['t0', 't3', 't5']",
+        # A condition on both ends joins them to the walk, which must stay in its order.
+        "SELECT B FROM DIGITALTWINS MATCH (A)-[*..3]->(B) WHERE A.$dtId IN ['t3', 't2', 't0'] AND (A.a = 0 OR B.a > 3)",
     ],
 )
 def test_pages_of_any_size_are_the_whole(text: str) -> None:

@@ -36,7 +36,8 @@ def walk(graph: Graph, conditions: Conditions, bind: Binder, table: Callable[[st
     for number, step in enumerate(graph.steps, 1):
         terms += walked.step(number, step)
     columns = ", ".join(["path", "step", "hops", "fits", "seen", *walked.columns])
-    before = f"WITH RECURSIVE w({columns}) AS ({' UNION ALL '.join(terms)} ORDER BY 1) "
+    # SQLite drops the order of a part that is joined to others, unless it has a limit.
+    before = f"WITH RECURSIVE w({columns}) AS ({' UNION ALL '.join(terms)} ORDER BY 1 LIMIT -1) "
     tables, wanted = ["w"], [f"w.step = {len(graph.steps)} AND w.fits"]
     for member in sorted({member for members, _ in walked.left for member in members}, key=lambda one: one.key):
         tables.append(f"{table(TABLES[member.kind])} {member.key}")
