@@ -190,7 +190,7 @@ def _of_condition(where: ast.Expr, query: ast.Query, graph: Graph, found: list[A
         match item := todo.pop():
             case ast.And(items) | ast.Or(items):
                 yield "AND" if isinstance(item, ast.And) else "OR"
-                if isinstance(item, ast.Or) and len(items) > 40:
+                if isinstance(item, ast.Or) and len(items) >= 40:
                     yield "an OR of forty"
                 todo += items
             case ast.Not(inner):

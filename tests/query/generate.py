@@ -157,7 +157,7 @@ class Generator:
     def leaf(self, names: list[tuple[str | None, str]]) -> ast.Expr:
         rng = self.rng
         path = self.path(names)
-        if rng.random() < 0.5:
+        if rng.random() < 0.6:
             sure = self.likely(names)
             if sure is not None:
                 return sure
@@ -180,24 +180,30 @@ class Generator:
         model = rng.choice([*MODELS, *MODELS, *MODELS, "dtmi:m:Gone;1"])
         return ast.IsOfModel(model, rng.choice(twins), rng.random() < 0.3)
 
+    def held(self, kind: str) -> list[tuple[tuple[str, ...], Any]]:
+        """What the documents of a kind hold; most often not what every one of them does."""
+        known = [(below, value) for of, below, value in self.known if of == kind]
+        own = [(below, value) for below, value in known if not below[0].startswith("$")]
+        return own if own and self.rng.random() < 0.7 else known
+
     def likely(self, names: list[tuple[str | None, str]]) -> ast.Expr | None:
         """A condition that some document fulfils, or nearly."""
         rng = self.rng
         collection, kind = rng.choice(names)
-        known = [(below, value) for of, below, value in self.known if of == kind]
+        known = self.held(kind)
         if not known:
             return None
         below, value = rng.choice(known)
         path = ast.Path(below if collection is None else (collection, *below))
-        if rng.random() < 0.15:
+        if rng.random() < 0.25:
             return ast.TypeTest(rng.choice(TYPE_TESTS), path)
         if isinstance(value, list):
             wanted = next((item for item in value if not isinstance(item, dict | list)), None)
             return ast.ArrayContains(path, wanted)
         if isinstance(value, str) and rng.random() < 0.4:
             at = rng.randint(0, len(value))
-            name, part = rng.choice((("STARTSWITH", value[:at]), ("ENDSWITH", value[at:]), ("CONTAINS", value[at:])))
-            return ast.StringTest(name, path, part)
+            part = rng.choice((value[:at], value[at:], value[at : at + 2]))
+            return ast.StringTest(rng.choice(STRING_TESTS), path, part)
         if rng.random() < 0.2:
             return ast.InList(path, (value, self.literal()))
         return ast.Comparison(path, rng.choice((*OPS, "=", "=", ">=", "<=")), ast.Value(value))
@@ -205,7 +211,7 @@ class Generator:
     def condition(self, names: list[tuple[str | None, str]], depth: int = 0) -> ast.Expr:
         rng = self.rng
         kind = rng.random()
-        if depth == 0 and kind < 0.06:
+        if depth == 0 and kind < 0.08:
             return self.alternatives(names)
         if depth > 2 or kind < 0.55:
             return self.leaf(names)
@@ -218,14 +224,19 @@ class Generator:
     def alternatives(self, names: list[tuple[str | None, str]]) -> ast.Expr:
         """Up to forty OR, most of them about one path: what an index of it may serve."""
         rng = self.rng
-        first = self.likely(names) or self.leaf(names)
-        path = first.left if isinstance(first, ast.Comparison) else self.path(names)
-        items: list[ast.Expr] = [first]
-        for _ in range(rng.choice((1, 2, 3, 40))):
-            items.append(ast.Comparison(path, "=", ast.Value(self.literal())))
+        collection, kind = rng.choice(names)
+        known = [(below, value) for below, value in self.held(kind) if not isinstance(value, list)]
+        if not known:
+            return self.leaf(names)
+        path_below = rng.choice(known)[0]
+        path = ast.Path(path_below if collection is None else (collection, *path_below))
+        values = [value for below, value in known if below == path_below]
+        values += [self.literal() for _ in range(rng.choice((1, 2, 40)))]
+        rng.shuffle(values)
+        items: list[ast.Expr] = [ast.Comparison(path, "=", ast.Value(value)) for value in values[:40]]
         if rng.random() < 0.3:
-            items.append(ast.InList(path, (self.literal(), self.literal())))
-        elif rng.random() < 0.3:
+            items.append(ast.InList(path, (values[-1], self.literal())))
+        if rng.random() < 0.3:
             items.append(self.leaf(names))
         return ast.Or(tuple(items))
 
@@ -234,7 +245,7 @@ class Generator:
         path = ast.Path((rng.choice(collections), "$dtId"))
         ids = [rng.choice(graph.twins)["$dtId"] for _ in range(rng.randint(1, 3))]
         match rng.randint(0, 4):
-            case 0:
+            case 0 | 3:
                 return ast.InList(path, tuple(ids))
             case 1 if len(ids) > 1:
                 return ast.Or(tuple(ast.Comparison(path, "=", ast.Value(one)) for one in ids))
@@ -243,12 +254,12 @@ class Generator:
     # --- queries
 
     def query(self, graph: Graph) -> ast.Query:
-        match self.rng.randint(0, 9):
-            case 0 | 1 | 2:
+        match self.rng.randint(0, 11):
+            case 0 | 1 | 2 | 3:
                 query = self.simple("DIGITALTWINS")
-            case 3:
+            case 4:
                 query = self.simple("RELATIONSHIPS")
-            case 4 | 5 | 6:
+            case 5 | 6 | 7:
                 query = self.join(graph)
             case _:
                 query = self.match(graph)
@@ -275,13 +286,20 @@ class Generator:
         where = self.condition(names) if rng.random() < 0.9 else None
         return ast.Query(select, ast.Source(collection, alias), where)
 
+    def weak(self, names: list[tuple[str | None, str]]) -> ast.Expr:
+        """A condition on several collections that most rows fulfil, so that many are left to be paged."""
+        id_of = {"twin": "$dtId", "relationship": "$relationshipId"}
+        others = [ast.TypeTest("IS_STRING", ast.Path((str(name), id_of[kind]))) for name, kind in names]
+        picked = self.rng.sample(others, min(len(others), 2))
+        return ast.Or((self.leaf(names), *picked)) if self.rng.random() < 0.5 else ast.Or((self.leaf(names), picked[0]))
+
     def around(self, graph: Graph, names: list[tuple[str | None, str]]) -> tuple[ast.Select, ast.Expr]:
         """What to select, and a WHERE that pins a twin."""
         rng = self.rng
         select: ast.Select = ast.Count() if rng.random() < 0.15 else self.projections(names)
         where = self.pin([name for name, kind in names if kind == "twin" and name is not None], graph)
-        if rng.random() < 0.4:
-            parts = [where, self.condition(names)]
+        if rng.random() < 0.5:
+            parts = [where, self.weak(names) if rng.random() < 0.3 else self.condition(names)]
             rng.shuffle(parts)
             where = parts[0] & parts[1]
         return select, where

@@ -111,6 +111,11 @@ ALL = {"area1-room", "x-small", "a-route-b", "other"}
         ("STARTSWITH(T.$dtId, 'area1-')", {"area1-room"}),
         ("ENDSWITH(T.$dtId, '-small')", {"x-small"}),
         ("CONTAINS(T.$dtId, '-route')", {"a-route-b"}),
+        ("STARTSWITH(T.$dtId, 'room')", set()),
+        ("STARTSWITH(T.name, 'foo') AND ENDSWITH(T.name, 'bar')", {"area1-room"}),
+        ("ENDSWITH(T.$dtId, 'area1')", set()),
+        ("CONTAINS(T.name, 'FOO')", set()),
+        ("CONTAINS(T.Temperature, '8')", set()),
         ("T.$metadata.$model = 'dtmi:example:other;1'", {"other"}),
         ("T.$metadata.Temperature.lastUpdateTime > '2000-01-01'", ALL - {"other"}),
         ("T.Temperature = '80'", set()),
@@ -121,6 +126,27 @@ ALL = {"area1-room", "x-small", "a-route-b", "other"}
 def test_conditions_of_the_documentation(things: Any, condition: str, found: set[str]) -> None:
     rows = things.query(f"SELECT * FROM DIGITALTWINS T WHERE {condition}")
     assert {row["$dtId"] for row in rows} == found
+
+
+def test_components_are_asked_like_objects(wire: Any) -> None:
+    outer = interface("outer", ("name", "string"))
+    outer["contents"].append({"@type": "Component", "name": "pump", "schema": "dtmi:example:inner;1"})
+    wire.models(interface("inner", ("speed", "double"), ("tags", TAGS)), outer)
+    for twin_id, pump in (("fast", {"speed": 9.5, "tags": {"x": "y"}}), ("slow", {"speed": 1}), ("still", {})):
+        wire.twin(twin_id, "dtmi:example:outer;1", pump={"$metadata": {}, **pump})
+    for condition, found in (
+        ("pump.speed > 5", ["fast"]),
+        ("T.pump.speed <= 1 OR T.pump.tags.x = 'y'", ["fast", "slow"]),
+        ("NOT IS_DEFINED(T.pump.speed)", ["still"]),
+        ("IS_OBJECT(T.pump) AND NOT IS_OBJECT(T.pump.speed)", ["fast", "slow", "still"]),
+        ("T.pump.$metadata.speed.lastUpdateTime > '2000-01-01'", ["fast", "slow"]),
+        ("IS_OF_MODEL(T, 'dtmi:example:inner;1')", []),
+    ):
+        rows = wire.query(f"SELECT T.$dtId FROM DIGITALTWINS T WHERE {condition}")
+        assert [row["$dtId"] for row in rows] == found, condition
+    [row] = wire.query("SELECT pump, pump.speed, pump.tags AS t FROM DIGITALTWINS WHERE $dtId = 'fast'")
+    document = wire("GET", "/digitaltwins/fast").json
+    assert row == {"pump": document["pump"], "speed": 9.5, "t": {"x": "y"}}
 
 
 def test_star_rows_are_the_documents_that_get_returns(things: Any) -> None:

@@ -17,6 +17,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -38,6 +39,10 @@ _CHECKPOINT_WRITES: Final = 4000
 _FALLBACK_PAGES: Final = 32_000
 _INDEXES: Final = 16
 _WORTH_AN_INDEX: Final = 500
+# Seconds that may go into new indexes at once, and the share of time that they get after that: while one is made
+# everybody waits, and who asks for ever new properties of many twins would leave nobody any time.
+_INDEX_SECONDS: Final = 2.0
+_INDEX_SHARE: Final = 0.05
 
 
 class Database:
@@ -58,6 +63,7 @@ class Database:
         self._log_fd = -1
         self._copied = 0
         self._indexes: OrderedDict[str, str] = OrderedDict()
+        self._index_seconds, self._index_asked = _INDEX_SECONDS, time.monotonic()
         try:
             self._db = self._connect()
             self._db.execute("PRAGMA journal_mode=WAL")
@@ -270,7 +276,8 @@ class Database:
             return reader
 
     def index(self, table: str, expression: str) -> bool:
-        """See that an index on this expression exists, if the table is large enough for one to matter; whether it does.
+        """See that an index on this expression exists, if the table is large enough for one to matter and there is time
+        to make it; whether it does.
 
         The least recently asked-for index beyond 16 is dropped, since each makes every write a little slower.
         """
@@ -280,7 +287,13 @@ class Database:
             return True
         if len(self.read(f"SELECT 1 FROM {table} LIMIT {_WORTH_AN_INDEX}")) < _WORTH_AN_INDEX:
             return False
+        begun = time.monotonic()
+        earned = (begun - self._index_asked) * _INDEX_SHARE
+        self._index_seconds, self._index_asked = min(_INDEX_SECONDS, self._index_seconds + earned), begun
+        if self._index_seconds <= 0:
+            return False
         self.write(f"CREATE INDEX IF NOT EXISTS {name} ON {table}({expression})")
+        self._index_seconds -= time.monotonic() - begun
         self._indexes[name] = table
         if len(self._indexes) > _INDEXES:
             oldest, _ = self._indexes.popitem(last=False)

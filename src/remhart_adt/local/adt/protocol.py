@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import h11
 import orjson
@@ -21,7 +21,8 @@ __all__ = ["Connection", "Patience", "allow_more_files", "file_room"]
 _FAREWELL_SECONDS: Final = 2.0
 _PHRASES: Final = {400: b"Bad Request", 408: b"Request Timeout", 503: b"Service Unavailable"}
 
-
+# A piece of an answer that is not kept back for the next one.
+_JOINED_BYTES: Final = 1 << 16
 # Files that a server needs for other than its clients: its data, its journal, and the connections that it makes itself.
 _OWN_FILES: Final = 200
 
@@ -63,6 +64,52 @@ class Patience:
         return min(1.0, min(self.head, self.body, self.answer, self.idle) / 4)
 
 
+class _Joined:
+    """A transport whose writes of one turn of the loop leave in one piece: uvicorn writes the head of an answer and its
+    body apart, and half of what a GET costs is the second call of the kernel. All else is the transport's own."""
+
+    __slots__ = ("_held", "_later", "_transport")
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._later = loop.call_soon
+        self._held: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        if not data:
+            return
+        if not self._held:
+            self._later(self.flush)
+        self._held.append(data)
+        # What is large goes at once, or a client that is slow to take it could not hold its writer back.
+        if len(data) > _JOINED_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._held:
+            data = self._held[0] if len(self._held) == 1 else b"".join(self._held)
+            self._held.clear()
+            self._transport.write(data)
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
+
+    def abort(self) -> None:
+        self.flush()
+        self._transport.abort()
+
+    def write_eof(self) -> None:
+        self.flush()
+        self._transport.write_eof()
+
+    def get_write_buffer_size(self) -> int:
+        return self._transport.get_write_buffer_size() + sum(map(len, self._held))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 class Connection(H11Protocol):
     """A connection that is swept. `transports` finds a connection by its client's address, so that a fault can reset
     it."""
@@ -71,6 +118,7 @@ class Connection(H11Protocol):
     patience: Patience
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        transport = cast("asyncio.Transport", _Joined(transport, self.loop))
         super().connection_made(transport)
         self.transports[self.client] = transport
         self._heard = self._taken = self.loop.time()
