@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts" / "lib"))
 
 from remhart_adt.scoring.features import INDEX  # noqa: E402
-from training import cards, days, expr, plans, world  # noqa: E402
+from training import cards, days, expr, plans, sets, world  # noqa: E402
 from training.publish import read_manifest_rows  # noqa: E402
 from training.recipes import RECIPES  # noqa: E402
 
@@ -71,19 +71,16 @@ def test_a_monotone_forest_is_monotone() -> None:
 
 @pytest.mark.parametrize("quick", [True, False])
 def test_the_test_feeder_and_the_test_weeks_are_never_learned_from(quick: bool) -> None:
-    p = plans.plans(quick)
-    learned = (*p.learn, *p.calibrate, *p.calibrate_quiet, *p.skewed, *p.quality, *p.quality_calibrate)
-    judged = (
-        *p.test, *p.test_quiet, *p.test_skewed_time, *p.test_skewed_feeder, *p.test_quality_time,
-        *p.test_quality_feeder,
-    )  # fmt: skip
+    splits = [made.split(quick) for made in sets.SETS]
+    learned = [w for split in splits for w in (*split.learn, *split.calibrate)]
+    judged = [w for split in splits for w in (*split.test_time, *split.test_feeder)]
     assert plans.TEST_FEEDER not in {w.feeder for w in learned}
     assert plans.TEST_FEEDER in {w.feeder for w in judged}
     assert not {w.seed for w in learned} & {w.seed for w in judged}
     day = 86_400_000_000
     for feeder in plans.LEARN_FEEDERS:
-        ends = [w.start_us + w.days * day for w in learned if w.feeder == feeder]
-        starts = [w.start_us for w in judged if w.feeder == feeder]
+        ends = [w.start_us + w.days * day for w in learned if w.feeder == feeder and isinstance(w, world.WorldPlan)]
+        starts = [w.start_us for w in judged if w.feeder == feeder and isinstance(w, world.WorldPlan)]
         assert not ends or min(starts) >= max(ends) + 7 * day
 
 

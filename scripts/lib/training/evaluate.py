@@ -5,22 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from remhart_adt.scoring.engine import Engine
 from remhart_adt.scoring.manifest import read_manifest
 from remhart_adt.scoring.sessions import Model
 from training.cards import write_cards, write_feature_table
 from training.gather import TestSets, cached, test_sets
-from training.plans import plans
 from training.publish import read_manifest_rows, rows_of, write_manifest
 from training.recipe import Recipe
-from training.recipes import RECIPES
-from training.samples import Samples
+from training.recipes import RECIPES, kinds
 
 __all__ = ["gate", "judge_all", "main"]
 
@@ -28,23 +26,24 @@ ROOT = Path(__file__).resolve().parents[3]
 _MINI_ROWS = 1500
 
 
-def judge_all(folder: Path, sets: TestSets, quiet: list[Any]) -> dict[str, dict[str, Any]]:
-    """Figures of every model of the folder on every test set."""
+def judge_all(folder: Path, names: Collection[str], sets: TestSets) -> dict[str, dict[str, Any]]:
+    """Figures of these models of the folder on every test set."""
     out: dict[str, dict[str, Any]] = {}
-    for name, entry in read_manifest(folder).entries.items():
-        recipe = RECIPES[name]
+    entries = read_manifest(folder).entries
+    for name in names:
+        entry, recipe = entries[name], RECIPES[name]
         _prepare(recipe, entry.training)
         model = Model(entry, folder)
         metrics: list[dict[str, Any]] = []
         facts: dict[str, Any] = {}
-        for on, kinds in sets.items():
-            samples, x = rows_of(recipe, kinds[recipe.source])
+        for on, rows in sets.items():
+            samples, x = rows_of(recipe, rows)
             judged = recipe.judge(samples, x, model.run, on)
             metrics += [asdict(metric) for metric in judged.metrics]
             facts |= judged.facts
         if name == "voltage_anomaly":
             facts["false alarms per point and day, ten readings in a row, fault-free test worlds"] = _alarms(
-                model, recipe, quiet
+                model, recipe, [one for rows in sets.values() for one in rows["quiet"]]
             )
         out[name] = {"sha256": entry.sha256, "metrics": metrics, "facts": facts}
         print(f"{name}: judged", file=sys.stderr, flush=True)
@@ -81,48 +80,28 @@ def gate(judged: dict[str, dict[str, Any]]) -> list[str]:
     return failures
 
 
-def _mini(folder: Path, sets: TestSets, target: Path) -> None:
+def _mini(folder: Path, names: Collection[str], sets: TestSets, target: Path) -> None:
     """A few rows of the unseen feeder per model, with truth and baseline figures, for the gate in the tests."""
-    for name, entry in read_manifest(folder).entries.items():
-        recipe = RECIPES[name]
+    entries = read_manifest(folder).entries
+    for name in names:
+        entry, recipe = entries[name], RECIPES[name]
         _prepare(recipe, entry.training)
-        samples, x = rows_of(recipe, sets["unseen feeder"][recipe.source])
+        samples, x = rows_of(recipe, sets["unseen feeder"])
         rng = np.random.default_rng(5)
         rows = np.sort(rng.choice(len(x), min(_MINI_ROWS, len(x)), replace=False))
-        truth, rule = mini_truth(name, samples.take(rows))
-        np.savez_compressed(target / f"mini_{name}.npz", features=x[rows], truth=truth, baseline=rule)
-
-
-def mini_truth(name: str, samples: Samples) -> tuple[Any, Any]:
-    """Truth and the baseline's answer for the headline output of a model, in the unit of the output."""
-    from remhart_adt.scoring.features import INDEX
-    from remhart_adt.scoring.feeder import FEEDER_FEATURES
-
-    x, y = samples.x, samples.y
-    if name == "voltage_anomaly":
-        z = np.abs(x[:, [INDEX[f"residual_z_{k}"] for k in "abc"]]).max(1)
-        return (y["fault"] > 0).astype(np.float64), z
-    if name == "phase_imbalance":
-        return y["vuf"], 100 * x[:, INDEX["v_unbalance_magnitude"]]
-    if name == "overload_risk":
-        return y["load"], x[:, INDEX["load_5min"]]
-    if name == "power_quality_index":
-        return y["next"], x[:, INDEX["quality_index"]]
-    base = x[:, INDEX["base_power"]] if name != "energy_loss" else 1.0
-    if name == "load_forecast":
-        return y["p_1h"] * base, x[:, INDEX["p_lag1"]] * base
-    if name == "reactive_power":
-        return y["q_10min"] * base, x[:, INDEX["q_total"]] * base
-    at = {feature: i for i, feature in enumerate(FEEDER_FEATURES)}
-    share = x[:, at["no_load_share"]] + x[:, at["load_loss_share"]]
-    rule = getattr(RECIPES["energy_loss"], "rule", 0.0)
-    return y["loss_w"], (share + rule * x[:, at["head_load"]]) * x[:, at["infeed_w"]]
+        truth, rule = recipe.mini(samples.take(rows))
+        np.savez_compressed(
+            target / f"mini_{name}.npz", features=x[rows], truth=truth, baseline=rule, output=recipe.headline
+        )
 
 
 def main() -> int:
     """Exit code 0, or 1 when a model does not beat its baseline."""
     parser = argparse.ArgumentParser(prog="evaluate", description="Judge the models on worlds they never saw.")
     parser.add_argument("--models", type=Path, default=ROOT / "models")
+    parser.add_argument(
+        "--only", nargs="*", choices=sorted(RECIPES), help="these models only; the others' figures stay"
+    )
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--cards", action="store_true", help="only write the cards again from the stored figures")
     parser.add_argument("--cache", type=Path, help="keep the simulated samples in this file, and use them when there")
@@ -131,15 +110,21 @@ def main() -> int:
     store = ROOT / "docs" / "models" / "evaluation.json"
     store.parent.mkdir(parents=True, exist_ok=True)
     if not options.cards:
-        sets, quiet = cached(options.cache, lambda: test_sets(plans(quick=False), options.workers))
-        judged = judge_all(options.models, sets, quiet)
-        speed = _speed(options.models)
-        store.write_text(json.dumps({"models": judged, "speed": speed}, indent=1) + "\n")
+        present = list(read_manifest_rows(options.models))
+        names = options.only or present
+        sets = cached(options.cache, lambda: test_sets(False, options.workers, kinds(names)))
+        judged = judge_all(options.models, names, sets)
+        known = json.loads(store.read_text()) if options.only and store.exists() else {"models": {}, "speed": {}}
+        figures = {
+            part: {name: new.get(name, known[part].get(name)) for name in present if name in new or name in known[part]}
+            for part, new in (("models", judged), ("speed", _speed(options.models, names)))
+        }
+        store.write_text(json.dumps(figures, indent=1) + "\n")
         rows = read_manifest_rows(options.models)
         for name, result in judged.items():
             rows[name]["metrics"] = {"figures": result["metrics"], "facts": result["facts"]}
         write_manifest(options.models, rows)
-        _mini(options.models, sets, ROOT / "tests" / "scoring" / "data")
+        _mini(options.models, names, sets, ROOT / "tests" / "scoring" / "data")
     stored = json.loads(store.read_text())
     write_cards(read_manifest_rows(options.models), stored, RECIPES, ROOT / "docs" / "models")
     write_feature_table(ROOT / "docs" / "features.md")
@@ -149,16 +134,14 @@ def main() -> int:
     return 1 if failures else 0
 
 
-def _speed(folder: Path) -> dict[str, Any]:
+def _speed(folder: Path, names: Collection[str]) -> dict[str, Any]:
     """Microseconds per row at batch 256, one thread, model alone; a figure of this machine and moment."""
     import time
 
     out: dict[str, Any] = {}
-    engine = Engine.load(folder)
-    for name in engine.slots:
-        entry = engine.entry(name)
-        if entry is None:
-            continue
+    entries = read_manifest(folder).entries
+    for name in names:
+        entry = entries[name]
         model = Model(entry, folder)
         x = np.load(ROOT / "tests" / "scoring" / "data" / f"golden_{name}.npz")["features"]
         x = np.tile(x, (256 // len(x) + 1, 1))[:256]

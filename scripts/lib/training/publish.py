@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,10 @@ import onnx
 from numpy.typing import NDArray
 
 from remhart_adt.ids import MODEL_BY_ID, MODELS
-from remhart_adt.scoring.features import INDEX
 from training.expr import ModelFunction, evaluate, export
 from training.plans import LEARN_FEEDERS, SEED, TEST_FEEDER
-from training.recipe import Data, Recipe
-from training.samples import Samples
+from training.recipe import Data, Recipe, inputs_of
+from training.samples import Samples, join
 
 __all__ = ["GOLDEN_ROWS", "publish", "read_manifest_rows", "rows_of", "write_manifest"]
 
@@ -24,26 +24,18 @@ GOLDEN_ROWS = 64
 _VERSION = "1.0.0"
 
 
-def rows_of(recipe: Recipe, samples: Samples) -> tuple[Samples, NDArray[np.float32]]:
+def rows_of(recipe: Recipe, kinds: Mapping[str, Samples]) -> tuple[Samples, NDArray[np.float32]]:
     """The rows that the model is asked about, and its own inputs."""
+    samples = join([kinds[kind] for kind in recipe.sources])
     chosen = samples.take(recipe.choose(samples))
-    if recipe.source == "feeder":
-        return chosen, chosen.x
-    return chosen, np.ascontiguousarray(chosen.x[:, [INDEX[name] for name in recipe.inputs]])
+    return chosen, inputs_of(recipe, chosen)
 
 
 def publish(
     recipe: Recipe, function: ModelFunction, facts: dict[str, Any], data: Data, quick: bool
 ) -> tuple[dict[str, Any], bytes, dict[str, NDArray[Any]]]:
     """The manifest entry (metrics still empty), the model file, and golden vectors of the trainer's own arithmetic."""
-    samples = {
-        "points": data.calibrate,
-        "heat": data.heat_calibrate,
-        "feeder": data.feeder_calibrate,
-        "unbalance": data.unbalance_calibrate,
-        "quality": data.quality_calibrate,
-    }[recipe.source]
-    _, x = rows_of(recipe, samples)
+    _, x = rows_of(recipe, data.calibrate)
     rng = np.random.default_rng(11)
     x = x[rng.choice(len(x), min(GOLDEN_ROWS, len(x)), replace=False)]
     model = export(function, recipe.inputs, f"{recipe.id} {_VERSION}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +12,13 @@ from numpy.typing import NDArray
 from remhart_adt.scoring.engine import Engine
 from remhart_adt.scoring.features import INDEX
 from remhart_adt.scoring.windows import Windows
+from training.recipes.voltage_anomaly import VoltageAnomaly
 from training.table import batches
 from training.world import World
 
-__all__ = ["Stream", "stream"]
+__all__ = ["STREAM", "Stream", "stream"]
 
+STREAM: Final = VoltageAnomaly.inputs
 _HOUR_US = 3_600_000_000
 
 

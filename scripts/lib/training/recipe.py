@@ -10,30 +10,30 @@ import numpy as np
 import xgboost as xgb
 from numpy.typing import NDArray
 
+from remhart_adt.scoring.features import INDEX
+from remhart_adt.scoring.feeder import FEEDER_FEATURES
 from training.expr import ModelFunction
-from training.samples import Samples
+from training.samples import Samples, join
 
-__all__ = ["Data", "Judged", "Metric", "Recipe", "Runner", "boost", "bootstrap", "mae_metric", "output"]
+__all__ = ["Data", "Judged", "Metric", "Recipe", "Runner", "boost", "bootstrap", "inputs_of", "mae_metric", "output"]
 
+_FEEDER_INDEX = {name: i for i, name in enumerate(FEEDER_FEATURES)}
 Runner = Callable[[NDArray[np.float32]], Mapping[str, NDArray[Any]]]
 
 
 @dataclass
 class Data:
-    """Everything recipes learn from. `streams` yields margins of quiet worlds for thresholds (see samples)."""
+    """Everything recipes learn from, by kind of rows. `quiet` yields streams of quiet worlds for thresholds."""
 
-    learn: Samples
-    calibrate: Samples
-    heat: Samples
-    heat_calibrate: Samples
-    feeder: Samples
-    feeder_calibrate: Samples
-    unbalance: Samples
-    unbalance_calibrate: Samples
-    quality: Samples
-    quality_calibrate: Samples
+    learn: Mapping[str, Samples]
+    calibrate: Mapping[str, Samples]
     quiet: Sequence[Any] = ()
     quick: bool = False
+
+    def rows(self, recipe: Recipe) -> tuple[Samples, Samples]:
+        """The rows a recipe chooses from its sources, to learn from and to calibrate on."""
+        learn, calibrate = (join([of[kind] for kind in recipe.sources]) for of in (self.learn, self.calibrate))
+        return learn.take(recipe.choose(learn)), calibrate.take(recipe.choose(calibrate))
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,10 @@ class Judged:
 
 
 class Recipe(Protocol):
-    """One model. `learn` returns the function that is exported; `judge` runs the exported file on a test set."""
+    """One model. `learn` returns the function that is exported; `judge` runs the exported file on a test set.
+
+    A recipe may have `also`, kinds of rows that it reads by itself.
+    """
 
     id: str
     algorithm: str
@@ -77,7 +80,9 @@ class Recipe(Protocol):
     outputs: tuple[dict[str, Any], ...]
     needs: ClassVar[dict[str, Any]]
     limits: tuple[str, ...]
-    source: str  # which samples it is judged on: points, unbalance, heat, quality or feeder
+    headline: str
+    # The kinds of rows, joined, that it learns from and is judged on (`training.sets`).
+    sources: tuple[str, ...]
 
     def learn(self, data: Data) -> tuple[ModelFunction, dict[str, Any]]:
         """The function, and facts of training that the card states."""
@@ -88,10 +93,19 @@ class Recipe(Protocol):
     def choose(self, samples: Samples) -> NDArray[np.bool_]:
         """Which rows of the samples the model is asked about."""
 
+    def mini(self, samples: Samples) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Truth and the baseline's answer for the output `headline`, in its unit: the gate of the tests."""
+
 
 def output(name: str, kind: str, description: str, **more: Any) -> dict[str, Any]:
     """An output's manifest entry without its path, which follows from the model's place on the twin."""
     return {"name": name, "kind": kind, "description": description, **more}
+
+
+def inputs_of(recipe: Recipe, samples: Samples) -> NDArray[np.float32]:
+    """The recipe's own inputs out of the whole feature table of its scope."""
+    at = _FEEDER_INDEX if recipe.scope == "feeder" else INDEX
+    return np.ascontiguousarray(samples.x[:, [at[name] for name in recipe.inputs]])
 
 
 def boost(

@@ -12,9 +12,8 @@ import numpy as np
 
 from training.evaluate import gate, judge_all
 from training.gather import cached, learning_data, test_sets
-from training.plans import plans
 from training.publish import publish, read_manifest_rows, write_manifest
-from training.recipes import RECIPES
+from training.recipes import RECIPES, kinds
 
 __all__ = ["main"]
 
@@ -39,11 +38,11 @@ def main() -> int:
     out.mkdir(parents=True, exist_ok=True)
     own = out.resolve() == (ROOT / "models").resolve()
     golden = options.golden or (ROOT / "tests" / "scoring" / "data" if own else out)
-    chosen = plans(options.quick)
-    data = cached(options.cache, lambda: learning_data(chosen, options.quick, options.workers))
+    names = options.only or list(RECIPES)
+    data = cached(options.cache, lambda: learning_data(options.quick, options.workers, kinds(names)))
     rows = read_manifest_rows(out)
     made: dict[str, tuple[bytes, dict[str, Any]]] = {}
-    for name in options.only or RECIPES:
+    for name in names:
         function, facts = RECIPES[name].learn(data)
         rows[name], *rest = publish(RECIPES[name], function, facts, data, options.quick)
         made[name] = (rest[0], rest[1])
@@ -57,8 +56,7 @@ def main() -> int:
     if options.full:
         print("Run scripts/evaluate next: it judges the models and writes their cards.", file=sys.stderr)
         return 0
-    sets, quiet = test_sets(chosen, options.workers)
-    judged = judge_all(out, sets, quiet)
+    judged = judge_all(out, names, test_sets(options.quick, options.workers, kinds(names)))
     failures = gate(judged)
     for line in failures:
         print(f"gate: {line}", file=sys.stderr)

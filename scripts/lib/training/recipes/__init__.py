@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from training.recipe import Recipe
 from training.recipes.energy_loss import EnergyLoss
 from training.recipes.load_forecast import LoadForecast
@@ -11,7 +13,7 @@ from training.recipes.power_quality_index import PowerQualityIndex
 from training.recipes.reactive_power import ReactivePower
 from training.recipes.voltage_anomaly import VoltageAnomaly
 
-__all__ = ["RECIPES"]
+__all__ = ["RECIPES", "kinds"]
 
 RECIPES: dict[str, Recipe] = {
     recipe.id: recipe
@@ -25,3 +27,9 @@ RECIPES: dict[str, Recipe] = {
         ReactivePower(),
     )
 }
+
+
+def kinds(names: Iterable[str]) -> set[str]:
+    """The kinds of rows that these recipes read."""
+    recipes = [RECIPES[name] for name in names]
+    return {kind for recipe in recipes for kind in (*recipe.sources, *getattr(recipe, "also", ()))}

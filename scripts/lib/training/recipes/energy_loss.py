@@ -8,26 +8,30 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from remhart_adt.scoring.feeder import FEEDER_FEATURES
 from training.expr import Expr, Inputs, ModelFunction, concat, where
-from training.recipe import Data, Judged, Runner, mae_metric, output
+from training.recipe import Data, Judged, Runner, inputs_of, mae_metric, output
 from training.samples import Samples
 
-_AT = {name: i for i, name in enumerate(FEEDER_FEATURES)}
+_INPUTS = (
+    "infeed_w", "head_load", "head_reactive", "head_unbalance", "head_square", "leaf_share", "balance", "drop_loss",
+    "drop_mean", "drop_max", "no_load_share", "load_loss_share",
+)  # fmt: skip
+_AT = {name: i for i, name in enumerate(_INPUTS)}
 _RIDGE = 1e-4
 
 
 class EnergyLoss:
     id = "energy_loss"
     algorithm = "ridge regression on physical terms, split-conformal interval"
-    scope, rate, source = "feeder", "minute", "feeder"
+    scope, rate = "feeder", "minute"
+    sources, headline = ("feeder",), "lossInWatts"
     title = "Energy loss"
     definition = (
         "Losses of lines and supplying transformer of one feeder over one minute (W), and in percent of the power "
         "metered at its low-voltage head; truth is the engine's."
     )
     baseline = "nameplate transformer losses plus a fixed share of the load, fitted on the training feeders"
-    inputs = tuple(FEEDER_FEATURES)
+    inputs = _INPUTS
     outputs = (
         output("lossInWatts", "double", "losses of the feeder", unit="W", range=(0, None)),
         output("estimatedLoss", "double", "the same in percent of the head's power", unit="%", range=(0, 100)),
@@ -61,9 +65,10 @@ class EnergyLoss:
         )  # fmt: skip
 
     def learn(self, data: Data) -> tuple[ModelFunction, dict[str, Any]]:
-        learn = data.feeder.take(self.choose(data.feeder))
-        terms = self._terms(Inputs(self.inputs, learn.x)).a.astype(np.float64)
-        share = learn.y["loss_w"] / learn.x[:, _AT["infeed_w"]]
+        learn, _ = data.rows(self)
+        x = inputs_of(self, learn)
+        terms = self._terms(Inputs(self.inputs, x)).a.astype(np.float64)
+        share = learn.y["loss_w"] / x[:, _AT["infeed_w"]]
         # Least absolute-relative error: every row counts by the inverse of its own loss.
         weight = 1 / np.maximum(share, 0.003)
         a = np.concatenate([terms, np.ones((len(terms), 1))], axis=1) * weight[:, None]
@@ -73,11 +78,11 @@ class EnergyLoss:
         for out in np.unique(learn.y["feeder"]):
             own = learn.y["feeder"] == out
             other = _ridge(a[~own], (share * weight)[~own])
-            predicted = self._share(Inputs(self.inputs, learn.x[own]), other).a[:, 0]
+            predicted = self._share(Inputs(self.inputs, x[own]), other).a[:, 0]
             widths.append(float(np.quantile(np.abs(predicted - share[own]) / predicted, 0.9)))
         width = min(0.9, float(np.mean(widths)))
-        load = learn.x[:, _AT["head_load"]]
-        named = learn.x[:, _AT["no_load_share"]] + learn.x[:, _AT["load_loss_share"]]
+        load = x[:, _AT["head_load"]]
+        named = x[:, _AT["no_load_share"]] + x[:, _AT["load_loss_share"]]
         rule = float((load * (share - named)).sum() / (load * load).sum())
 
         def function(i: Inputs) -> Mapping[str, Expr]:
@@ -96,6 +101,11 @@ class EnergyLoss:
         weighted = self._terms(i) * w[:-1].astype(np.float32)[None, :]
         part = weighted.sum() + float(w[-1])
         return where(part < 0.001, 0.001, part)
+
+    def mini(self, samples: Samples) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        x = inputs_of(self, samples)
+        share = x[:, _AT["no_load_share"]] + x[:, _AT["load_loss_share"]] + self.rule * x[:, _AT["head_load"]]
+        return samples.y["loss_w"], share * x[:, _AT["infeed_w"]]
 
     def judge(self, samples: Samples, x: NDArray[np.float32], run: Runner, on: str) -> Judged:
         answer = run(x)

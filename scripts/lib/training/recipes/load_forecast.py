@@ -25,7 +25,8 @@ _NAMES = {"p_15min": "load15min", "p_1h": "forecastedLoad", "p_24h": "load24h"}
 class LoadForecast:
     id = "load_forecast"
     algorithm = "gradient-boosted trees on lags and calendar, split-conformal intervals"
-    scope, rate, source = "point", "quarter_hour", "points"
+    scope, rate = "point", "quarter_hour"
+    sources, headline = ("points",), "forecastedLoad"
     title = "Load forecast"
     definition = (
         "Mean active power (W) of the quarter hour that ends 15 minutes, 1 hour and 24 hours after the running quarter "
@@ -68,7 +69,7 @@ class LoadForecast:
         return columns, level, scale
 
     def learn(self, data: Data) -> tuple[ModelFunction, dict[str, Any]]:
-        learn, calibrate = (s.take(self.choose(s)) for s in (data.learn, data.calibrate))
+        learn, calibrate = data.rows(self)
         rounds = 60 if data.quick else 160
         boosters, spreads, quantiles = {}, {}, {}
         for horizon in _HORIZONS:
@@ -105,6 +106,10 @@ class LoadForecast:
         x = samples.x[:, [INDEX[name] for name in self.inputs]]
         columns, level, scale = self._derived(Inputs(self.inputs, x))
         return columns.a, level.a[:, 0], scale.a[:, 0]
+
+    def mini(self, samples: Samples) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        base = samples.x[:, INDEX["base_power"]]
+        return samples.y["p_1h"] * base, samples.x[:, INDEX["p_lag1"]] * base
 
     def judge(self, samples: Samples, x: NDArray[np.float32], run: Runner, on: str) -> Judged:
         answer = run(x)

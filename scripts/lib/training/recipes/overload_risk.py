@@ -28,7 +28,8 @@ _LOAD_LIMITS = (0.8, 1.0, 1.2)
 class OverloadRisk:
     id = "overload_risk"
     algorithm = "IEEE C57.91 hot spot and loading, with monotone gradient-boosted trees on top"
-    scope, rate, source = "point", "minute", "heat"
+    scope, rate = "point", "minute"
+    sources, headline = ("heat",), "maxLoading"
     title = "Overload risk"
     definition = (
         "Transformers: highest hot-spot temperature of the next 60 minutes, classes at 98, 110 and 120 degC (IEEE "
@@ -59,7 +60,7 @@ class OverloadRisk:
         return np.asarray((thermal | line) & np.isfinite(x[:, INDEX["load_5min"]]))
 
     def learn(self, data: Data) -> tuple[ModelFunction, dict[str, Any]]:
-        learn, check = (s.take(self.choose(s)) for s in (data.heat, data.heat_calibrate))
+        learn, check = data.rows(self)
         rounds = 60 if data.quick else 130
         load_names, heat_names = (*_RISING, *_FREE), (*_RISING, *_HEAT, *_FREE)
         load, load_share = self._fit(
@@ -128,6 +129,9 @@ class OverloadRisk:
         widths = np.geomspace(0.005, 0.3, 25) * (40 if which else 1)
         brier = [float(((1 / (1 + np.exp(-np.clip(distance / w, -40, 40)))) - over).__pow__(2).mean()) for w in widths]
         return float(widths[int(np.argmin(brier))])
+
+    def mini(self, samples: Samples) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return samples.y["load"], samples.x[:, INDEX["load_5min"]]
 
     def judge(self, samples: Samples, x: NDArray[np.float32], run: Runner, on: str) -> Judged:
         answer = run(x)

@@ -29,7 +29,8 @@ _BALANCED = 3
 class PhaseImbalance:
     id = "phase_imbalance"
     algorithm = "IEC 61000-4-30 formula where line voltages are sent; else gradient-boosted trees, conformal interval"
-    scope, rate, source = "point", "reading", "unbalance"
+    scope, rate = "point", "reading"
+    sources, headline = ("points", "uneven"), "vuf"
     title = "Phase imbalance"
     definition = (
         "Voltage unbalance factor VUF = |V2|/|V1| in percent, truth from the engine's phasors; classes at 2, 5 and "
@@ -73,7 +74,7 @@ class PhaseImbalance:
         return ((i["v_unbalance_magnitude"] * 100.0).nan_to(0.0) + _SHIFT).log()
 
     def learn(self, data: Data) -> tuple[ModelFunction, dict[str, Any]]:
-        learn, check = (s.take(self.choose(s)) for s in (data.unbalance, data.unbalance_calibrate))
+        learn, check = data.rows(self)
         x = learn.x[:, [INDEX[name] for name in self.inputs]]
         rounds = 60 if data.quick else 120
         start = self._start(Inputs(self.inputs, x)).a[:, 0]
@@ -122,6 +123,9 @@ class PhaseImbalance:
             error = y[~rest] - forest(booster, Expr(columns[~rest])).a[:, 0]
             widths.append(float(np.quantile(np.abs(error), 0.9)))
         return float(np.mean(widths))
+
+    def mini(self, samples: Samples) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return samples.y["vuf"], 100 * samples.x[:, INDEX["v_unbalance_magnitude"]]
 
     def judge(self, samples: Samples, x: NDArray[np.float32], run: Runner, on: str) -> Judged:
         truth = samples.y["vuf"]

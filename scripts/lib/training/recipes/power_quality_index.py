@@ -46,7 +46,8 @@ class PowerQualityIndex:
     algorithm = (
         "exact EN 50160 index; forecast by gradient-boosted trees on its change, conformalised quantile interval"
     )
-    scope, rate, source = "point", "quarter_hour", "quality"
+    scope, rate = "point", "quarter_hour"
+    sources, headline = ("quality",), "forecastQualityIndex"
     title = "Power quality index"
     definition = (
         "Now: the index of the last 96 closed quarter hours, computed exactly by the feature library "
@@ -101,7 +102,7 @@ class PowerQualityIndex:
         return np.asarray(np.isfinite(samples.x[:, INDEX["quality_index"]]) & np.isfinite(samples.y["next"]))
 
     def learn(self, data: Data) -> tuple[ModelFunction, dict[str, Any]]:
-        learn, check = (s.take(self.choose(s)) for s in (data.quality, data.quality_calibrate))
+        learn, check = data.rows(self)
         rounds, self.leaf = (40, 40.0) if data.quick else (100, 300.0)
         x, y = self._rows(learn)
         middle = self._middle(x, y, rounds)
@@ -182,6 +183,9 @@ class PowerQualityIndex:
         """By how much both ends must move for the interval to cover what it promises on these rows."""
         low, high = (forest(end, Expr(x)).a[:, 0] for end in ends)
         return float(np.quantile(np.maximum(low - y, y - high), _COVER))
+
+    def mini(self, samples: Samples) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return samples.y["next"], samples.x[:, INDEX["quality_index"]]
 
     def judge(self, samples: Samples, x: NDArray[np.float32], run: Runner, on: str) -> Judged:
         answer = run(x)

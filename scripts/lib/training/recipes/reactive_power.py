@@ -28,7 +28,8 @@ _OTHER = (
 class ReactivePower:
     id = "reactive_power"
     algorithm = "gradient-boosted trees for the forecast, closed form for the compensation"
-    scope, rate, source = "point", "minute", "points"
+    scope, rate = "point", "minute"
+    sources, headline = ("points",), "forecastReactivePower"
     title = "Reactive power compensation"
     definition = (
         f"Total reactive power (var) ten minutes ahead; the compensation that brings the power factor to {_TARGET_PF} "
@@ -66,7 +67,7 @@ class ReactivePower:
         return concat([i[_LEVELS[1:]] - now, now, i[_OTHER]])
 
     def learn(self, data: Data) -> tuple[ModelFunction, dict[str, Any]]:
-        learn = data.learn.take(self.choose(data.learn))
+        learn, _ = data.rows(self)
         x = learn.x[:, [INDEX[name] for name in self.inputs]]
         columns = self._columns(Inputs(self.inputs, x)).a
         change = np.clip(learn.y["q_10min"] - learn.x[:, INDEX["q_total"]], -0.5, 0.5)
@@ -98,6 +99,10 @@ class ReactivePower:
             }
 
         return function, {"rows": len(learn), "trees": rounds}
+
+    def mini(self, samples: Samples) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        base = samples.x[:, INDEX["base_power"]]
+        return samples.y["q_10min"] * base, samples.x[:, INDEX["q_total"]] * base
 
     def judge(self, samples: Samples, x: NDArray[np.float32], run: Runner, on: str) -> Judged:
         answer = run(x)

@@ -33,7 +33,9 @@ _P_KNOTS = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0
 class VoltageAnomaly:
     id = "voltage_anomaly"
     algorithm = "per-point source-impedance residual, gradient-boosted trees, conformal p-value"
-    scope, rate, source = "point", "reading", "points"
+    scope, rate = "point", "reading"
+    also = ("quiet",)
+    sources, headline = ("points",), "anomalyScore"
     title = "Voltage anomaly"
     definition = (
         "Voltages that load, time and the point's own past do not explain: tap jumps, loose neutrals, drifting, stuck "
@@ -90,7 +92,7 @@ class VoltageAnomaly:
         return concat(columns)
 
     def learn(self, data: Data) -> tuple[ModelFunction, dict[str, Any]]:
-        learn = data.learn.take(self.choose(data.learn))
+        learn, _ = data.rows(self)
         y = (learn.y["fault"] > 0).astype(float)
         columns = self._columns(Inputs(self.inputs, learn.x[:, [INDEX[n] for n in self.inputs]])).a
         rounds = 60 if data.quick else 110
@@ -135,6 +137,10 @@ class VoltageAnomaly:
         allowed = int(days * _PER_DAY)
         threshold = max(0.5, float(ordered[min(allowed, len(ordered) - 1)]) + 0.3 if len(ordered) else 0.5)
         return np.concatenate(everything), threshold, round(float((ordered > threshold).sum() / days), 4)
+
+    def mini(self, samples: Samples) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        z = np.abs(samples.x[:, [INDEX[f"residual_z_{k}"] for k in "abc"]]).max(1)
+        return (samples.y["fault"] > 0).astype(np.float64), z
 
     def judge(self, samples: Samples, x: NDArray[np.float32], run: Runner, on: str) -> Judged:
         answer = run(x)

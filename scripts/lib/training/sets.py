@@ -1,0 +1,58 @@
+"""The kinds of worlds there are, and what is made of each: one line here for every one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from training import plans
+from training.days import quality_rows
+from training.plans import Split
+from training.quiet import STREAM, stream
+from training.samples import feeder_rows, join, overload_rows, point_rows
+from training.world import WorldPlan, build, thin
+
+__all__ = ["SETS", "WorldSet"]
+
+
+@dataclass(frozen=True)
+class WorldSet:
+    """Worlds of one kind. `rows` turns a plan into what is learned from, by kind; it runs in a process of its own, so
+    it is a function of the plan alone. `split` gives the plans, of the quick or the full set."""
+
+    name: str
+    kinds: tuple[str, ...]
+    rows: Callable[[Any], dict[str, Any]]
+    split: Callable[[bool], Split]
+
+
+def _ordinary(plan: WorldPlan) -> dict[str, Any]:
+    """Point, feeder and heat rows of one world, and the point rows of the same life read every quarter of an hour."""
+    world = build(plan)
+    slow = point_rows(thin(world, 15), 0.15, plan.seed + 1)
+    return {
+        "points": join([point_rows(world, 0.03, plan.seed), slow]),
+        "feeder": feeder_rows(world, 7, plan.seed + 2),
+        "heat": overload_rows(world, plan.seed + 3),
+    }
+
+
+def _skewed(plan: WorldPlan) -> dict[str, Any]:
+    return {"uneven": point_rows(build(plan), 0.1, plan.seed)}
+
+
+def _quality(plan: WorldPlan) -> dict[str, Any]:
+    return {"quality": quality_rows(build(plan), 1 / 12, plan.seed)}
+
+
+def _quiet(plan: WorldPlan) -> dict[str, Any]:
+    return {"quiet": stream(build(plan), STREAM)}
+
+
+SETS: Final = (
+    WorldSet("ordinary", ("points", "feeder", "heat"), _ordinary, plans.ordinary),
+    WorldSet("quiet", ("quiet",), _quiet, plans.quiet),
+    WorldSet("skewed", ("uneven",), _skewed, plans.skewed),
+    WorldSet("quality", ("quality",), _quality, plans.quality),
+)
