@@ -1,4 +1,5 @@
-"""Benchmarks: `e2e` (the whole path under load), `local-adt` (the ADT server), `dtdl` (the parser), `help` (the CLI).
+"""Benchmarks: `e2e` (the whole path under load), `local-adt` (the ADT server), `scoring` (the models), `dtdl` (the
+parser), `help` (the CLI).
 
 Prints JSON, `local-adt` a table; ratios only from one run.
 """
@@ -23,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from bench_dtdl import run_dtdl
 from bench_e2e import Load, run_e2e
 from bench_local_adt import Sizes, run_local_adt
+from bench_scoring import run_scoring
 
 
 def machine() -> dict[str, Any]:
@@ -82,12 +84,19 @@ def main() -> None:
     fourth.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file, too")
     for name, default in asdict(Sizes()).items():
         fourth.add_argument("--" + name.replace("_", "-"), type=type(default), default=default)
+    fifth = verbs.add_parser("scoring", help="windows, features and models; exit code 1 when a target is missed")
+    fifth.add_argument("--models", type=Path, default=Path(__file__).resolve().parents[2] / "models")
+    fifth.add_argument("--seconds", type=float, default=10.0, help="at most so long for each rate")
     asked = parser.parse_args()
     if asked.verb == "local-adt":
         sizes = Sizes(**{name: getattr(asked, name) for name in asdict(Sizes())})
         report, passed = run_local_adt(asked.folder, sizes, machine())
         if asked.json:
             asked.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        sys.exit(0 if passed else 1)
+    if asked.verb == "scoring":
+        scored, passed = run_scoring(asked.models, asked.seconds)
+        print(json.dumps({"bench": asked.verb, "machine": machine(), **scored}, indent=2))
         sys.exit(0 if passed else 1)
     if asked.verb == "e2e":
         load = Load(asked.points, asked.hertz, asked.per_event, asked.seconds, asked.warm_up, asked.history)

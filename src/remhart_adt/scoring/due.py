@@ -29,9 +29,14 @@ def answering(
     of one point stand in stream order. `owed` (rows,): the model could not answer at the point's last due time and has
     not since. `can` says for some of the readings whether the model could answer.
     """
+    if not due.any() and not owed[row].any():
+        return np.zeros(0, np.int64)
     at_due = np.flatnonzero(due)
     able = np.zeros(len(due), bool)
     able[at_due] = can(at_due)
+    if len(at_due) == len(due) and able.all():
+        owed[row] = False
+        return at_due
     late = owed.copy()
     late[row[at_due[~able[at_due]]]] = True
     later = np.flatnonzero(~due & late[row])

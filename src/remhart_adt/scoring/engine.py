@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from remhart_adt import log
 from remhart_adt.errors import ModelError
 from remhart_adt.ids import MODEL_BY_ID, MODELS
-from remhart_adt.readings import CHANNELS, PHASES, Quality, ReadingBatch
+from remhart_adt.readings import CHANNEL_INDEX, CHANNELS, PHASES, Quality, ReadingBatch
 from remhart_adt.resources import models_dir as packaged_models
 from remhart_adt.scoring.compute import compute, point_table
 from remhart_adt.scoring.due import answering
 from remhart_adt.scoring.features import FEATURES, INDEX
-from remhart_adt.scoring.feeder import FEEDER_FEATURES, Missing, feeder_features
+from remhart_adt.scoring.feeder import Missing, feeder_features
 from remhart_adt.scoring.manifest import Entry, read_manifest
 from remhart_adt.scoring.sessions import Model
 from remhart_adt.scoring.types import (
@@ -71,6 +71,9 @@ class Prepared:
     row: NDArray[np.int64]
 
 
+_NOTHING: Final = ModelScores("", np.zeros(0, np.int64), np.zeros(0, np.int8), np.zeros(0, np.int32), ("",), {})
+
+
 class Engine:
     """The installed models. Holds no state of the stream: that is in `Windows`. One thread at a time."""
 
@@ -110,7 +113,7 @@ class Engine:
         if model is None:
             return Slot(name, SlotState.ABSENT, _NOT_INSTALLED)
         entry = model.entry
-        specs = tuple(output.spec() for output in entry.outputs)
+        specs = entry.specs
         return Slot(name, SlotState.INSTALLED, "", entry.version, entry.scope, entry.rate, specs)
 
     def entry(self, name: str) -> Entry | None:
@@ -173,6 +176,8 @@ class Engine:
         return held[2], held[3], held[4]
 
     def _refuse(self, name: str, prepared: Prepared) -> ModelScores:
+        if not prepared.quarter.any():
+            return _NOTHING
         rows = prepared.index[prepared.quarter]
         failed = name in self._problems
         reason = self._problems.get(name, _NOT_INSTALLED)
@@ -183,22 +188,30 @@ class Engine:
         entry = model.entry
         if entry.rate == "reading":
             chosen = np.arange(len(prepared.index))
+            reason, reasons = _eligibility(entry, prepared, chosen)
         else:
-            chosen = answering(
-                prepared.minute if entry.rate == "minute" else prepared.quarter,
-                prepared.row,
-                windows.owed[:, _PLACE[entry.id]],
-                lambda some: np.asarray(_eligibility(entry, prepared, some)[0] == 0),
-            )
-        specs = tuple(output.spec() for output in entry.outputs)
-        reason, reasons = _eligibility(entry, prepared, chosen)
+            due = prepared.minute if entry.rate == "minute" else prepared.quarter
+            owed = windows.owed[:, _PLACE[entry.id]]
+            # Who may be asked: a point's reading that is due, any after it, and any of a point that owes an answer.
+            open_ = owed.copy()
+            open_[prepared.row[due]] = True
+            asked = np.flatnonzero(open_[prepared.row])
+            every = np.zeros(len(due), np.int32)
+            every[asked], reasons = _eligibility(entry, prepared, asked)
+            chosen = answering(due, prepared.row, owed, lambda some: np.asarray(every[some] == 0))
+            reason = every[chosen]
+        specs = entry.specs
         able = reason == 0
         status = np.where(able, Status.OK, Status.ABSTAINED).astype(np.int8)
-        outputs = {spec.name: _blank(spec, len(chosen)) for spec in specs}
+        outputs: dict[str, NDArray[Any]] = {}
         if able.any():
-            columns = np.array([INDEX[name] for name in entry.inputs])
+            rows = (
+                prepared.features
+                if len(chosen) == len(prepared.index) and able.all()
+                else (prepared.features[chosen[able]])
+            )
             try:
-                answer = model.run(prepared.features[chosen[able]][:, columns])
+                answer = model.run(rows[:, entry.columns])
             except ModelError as error:
                 self._problems[entry.id] = error.what
                 _log.error("model %s is out: %s", entry.id, error.what)
@@ -206,8 +219,9 @@ class Engine:
                 reason[able] = len(reasons)
                 reasons = (*reasons, error.what)
             else:
-                for name, column in answer.items():
-                    outputs[name][able] = column
+                outputs = answer if able.all() else {s.name: _spread(s, able, answer[s.name]) for s in specs}
+        if not outputs:
+            outputs = {spec.name: _blank(spec, len(chosen)) for spec in specs}
         return ModelScores(entry.id, prepared.index[chosen], status, reason, reasons, outputs, specs)
 
     def feeder(self, windows: Sequence[Windows], feeder: FeederInfo, members: Sequence[str]) -> dict[str, FeederScore]:
@@ -236,15 +250,21 @@ class Engine:
     ) -> FeederScore:
         entry = model.entry
         blank = FeederScore(entry.id, feeder.feeder_id, end_us, Status.OK, "", {})
-        names = list(FEEDER_FEATURES)
         try:
-            answer = model.run(features[:, [names.index(name) for name in entry.inputs]])
+            answer = model.run(features[:, entry.columns])
         except ModelError as error:
             self._problems[entry.id] = error.what
             _log.error("model %s is out: %s", entry.id, error.what)
             return replace(blank, status=Status.FAILED, reason=error.what)
         values = ((o.name, output_value(o.spec(), answer[o.name][0])) for o in entry.outputs)
         return replace(blank, outputs={name: value for name, value in values if value is not None})
+
+
+def _spread(spec: OutputSpec, able: NDArray[np.bool_], answers: NDArray[Any]) -> NDArray[Any]:
+    """Answers of the readings that have one, in their places."""
+    column = _blank(spec, len(able))
+    column[able] = answers
+    return column
 
 
 def _blank(spec: OutputSpec, n: int) -> NDArray[Any]:
@@ -267,29 +287,32 @@ def _eligibility(
             reason[where] = len(reasons)
             reasons.append(text)
 
-    def fail_counted(have: NDArray[np.int64], least: int, what: str) -> None:
-        for count in np.unique(have[(have < least) & (reason == 0)]).tolist():
-            fail(have == count, f"cold start: {count} of {least} {what}")
+    def fail_counted(have: NDArray[np.float32], least: int, what: str) -> None:
+        low = ~(have > least - 0.5) & (reason == 0)
+        if low.any():
+            counts = np.rint(np.nan_to_num(have)).astype(np.int64)
+            for count in np.unique(counts[low]).tolist():
+                fail(low & (counts == count), f"cold start: {count} of {least} {what}")
 
     fail(prepared.bad[chosen], "quality bad")
     phases = prepared.phases[chosen]
-    fail(phases.sum(1) < needs.phases, f"needs {needs.phases} metered phases")
+    if needs.phases > 1:
+        fail(phases.sum(1) < needs.phases, f"needs {needs.phases} metered phases")
     _fail_missing(needs.channels, prepared.absent[chosen], phases, fail)
     if needs.rating:
         fail(~prepared.rated[chosen], "no rated current")
     if needs.energised:
         with np.errstate(invalid="ignore"):
             fail(prepared.features[chosen, INDEX["v_max"]] < _DEAD, "not energised")
-    fail_counted(prepared.seen[chosen], needs.readings, "readings")
+    if needs.readings > 1:
+        fail_counted(prepared.seen[chosen].astype(np.float32), needs.readings, "readings")
     if needs.quarters_of_day:
-        share = np.nan_to_num(prepared.features[chosen, INDEX["slots_day"]])
-        fail_counted(np.rint(share * 96).astype(np.int64), needs.quarters_of_day, "quarter hours")
+        fail_counted(prepared.features[chosen, INDEX["slots_day"]] * 96, needs.quarters_of_day, "quarter hours")
     if needs.quarters_of_line:
-        have = np.nan_to_num(prepared.features[chosen, INDEX["slots_line"]])
-        fail_counted(np.rint(have).astype(np.int64), needs.quarters_of_line, "quarter hours")
+        fail_counted(prepared.features[chosen, INDEX["slots_line"]], needs.quarters_of_line, "quarter hours")
     if needs.quarters_of_voltage:
-        have = np.nan_to_num(prepared.features[chosen, INDEX["quality_windows"]])
-        fail_counted(np.rint(have).astype(np.int64), needs.quarters_of_voltage, "quarter hours with voltage")
+        have = prepared.features[chosen, INDEX["quality_windows"]]
+        fail_counted(have, needs.quarters_of_voltage, "quarter hours with voltage")
     return reason, tuple(reasons)
 
 
@@ -297,14 +320,12 @@ def _fail_missing(channels: Sequence[str], absent: NDArray[np.bool_], phases: ND
     """One reason per set of missing channels; a channel of a phase that is not metered is not missed."""
     if not channels or not len(absent):
         return
-    names = [channel.name for channel in CHANNELS]
-    missed = np.zeros((len(absent), len(channels)), bool)
-    for k, name in enumerate(channels):
-        missed[:, k] = absent[:, names.index(name)]
-        if name in _PHASE_OF:
-            missed[:, k] &= phases[:, PHASES.index(_PHASE_OF[name])]
+    missed = absent[:, [CHANNEL_INDEX[name] for name in channels]]
     if not missed.any():
         return
+    for k, name in enumerate(channels):
+        if name in _PHASE_OF:
+            missed[:, k] &= phases[:, PHASES.index(_PHASE_OF[name])]
     code = (missed * (1 << np.arange(len(channels)))).sum(1)
     for one in np.unique(code[code > 0]).tolist():
         listed = ", ".join(name for k, name in enumerate(channels) if one >> k & 1)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -91,6 +92,17 @@ class Entry(_Strict):
     training: dict[str, Any] = {}
     metrics: dict[str, Any] = {}
     limits: tuple[str, ...] = ()
+
+    @cached_property
+    def specs(self) -> tuple[OutputSpec, ...]:
+        """The outputs as readers of scores see them."""
+        return tuple(output.spec() for output in self.outputs)
+
+    @cached_property
+    def columns(self) -> list[int]:
+        """Where its inputs stand in the feature table of its scope."""
+        at = {name: k for k, name in enumerate(FEEDER_FEATURES)} if self.scope == "feeder" else INDEX
+        return [at[name] for name in self.inputs]
 
     @field_validator("id")
     @classmethod

@@ -1,0 +1,191 @@
+"""Scoring against the clock: a single reading, batches, two threads, the start of a process and its memory.
+
+Readings go the daemon's way: windows, features, every due model, and the feeder's models once per batch of a new
+minute. Points have a day of minutes behind them, so that every model that one-minute readings are enough for answers.
+Each figure is taken in a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from remhart_adt.readings import CHANNEL_INDEX, CHANNELS, ReadingBatch
+
+__all__ = ["run_scoring"]
+
+_MINUTE_US: Final = 60_000_000
+_SECOND_US: Final = 1_000_000
+_START_US: Final = 1_760_000_400_000_000
+_POINTS: Final = 256
+_WARM_MINUTES: Final = 26 * 60
+_C: Final = CHANNEL_INDEX
+# Target name -> (figure, limit, whether more is better).
+TARGETS: Final = {
+    "one reading, p99 ms": 5.0, "batches of 256, one thread, 1/s": 10_000, "batches of 256, two threads, 1/s": 16_000,
+    "load s": 0.3, "memory of a process that only scores, MB": 150, "files, MB": 8.0,
+}  # fmt: skip
+
+
+def _infos(points: int, prefix: str = "p") -> list[Any]:
+    from remhart_adt.scoring.types import PointInfo
+
+    return [
+        PointInfo(
+            f"{prefix}{k}", 230.0, 50.0, 400.0 if k % 16 == 0 else 63.0,
+            kind="transformer" if k % 16 == 0 else "meter", feeder_id="f",
+        )
+        for k in range(points)
+    ]  # fmt: skip
+
+
+def _batch(infos: list[Any], at_us: int, rng: np.random.Generator) -> ReadingBatch:
+    """One reading of every point."""
+    n = len(infos)
+    rated = np.array([info.rated_a for info in infos])
+    hour = at_us / 3.6e9 % 24
+    level = (0.4 + 0.15 * np.sin(2 * np.pi * (hour - 9) / 24)) * (1 + rng.normal(0, 0.05, (n, 3)))
+    cells = np.full((n, len(CHANNELS)), np.nan)
+    i = rated[:, None] * np.abs(level)
+    v = 230.0 * (1.02 - 0.03 * level + rng.normal(0, 5e-4, (n, 3)))
+    cells[:, _C["v_a"] : _C["v_c"] + 1] = v
+    cells[:, _C["i_a"] : _C["i_c"] + 1] = i
+    cells[:, _C["p_a"] : _C["p_c"] + 1] = 0.96 * v * i
+    cells[:, _C["q_a"] : _C["q_c"] + 1] = 0.28 * v * i
+    cells[:, _C["freq"]] = 50.0 + rng.normal(0, 0.01, n)
+    cells[:, _C["ambient_temp"]] = 15.0
+    times = np.full(n, at_us, np.int64)
+    return ReadingBatch(
+        tuple(info.point_id for info in infos), np.arange(n, dtype=np.int32), times, cells, np.zeros(n, np.int8),
+        np.arange(n, dtype=np.int64), np.zeros(n, np.int32), times,
+    )  # fmt: skip
+
+
+class _Stage:
+    """An engine and warm windows of its own."""
+
+    def __init__(self, points: int, prefix: str, models: Path | None) -> None:
+        from remhart_adt.scoring import Engine, FeederInfo, Windows
+
+        self.engine = Engine.load(models)
+        self.infos = _infos(points, prefix)
+        self.windows = Windows(self.infos)
+        self.members = [info.point_id for info in self.infos[:24]]
+        self.feeder = FeederInfo("f", self.members[0], 250_000.0, 400.0, 3500.0)
+        self.rng = np.random.default_rng(1)
+        begin = _START_US - _WARM_MINUTES * _MINUTE_US
+        for k in range(_WARM_MINUTES):
+            self.windows.push(_batch(self.infos, begin + k * _MINUTE_US, self.rng))
+
+    def batches(self, many: int, step_us: int) -> list[ReadingBatch]:
+        return [_batch(self.infos, _START_US + k * step_us, self.rng) for k in range(many)]
+
+    def score(self, batch: ReadingBatch) -> None:
+        self.engine.process(self.windows, batch)
+        if batch.time_us[0] % _MINUTE_US == 0:
+            self.engine.feeder([self.windows], self.feeder, self.members)
+
+
+def _one(models: Path | None, rounds: int) -> dict[str, Any]:
+    """Milliseconds of a single reading every minute: one in fifteen meets all models."""
+    stage = _Stage(1, "p", models)
+    times = []
+    for batch in stage.batches(rounds + 50, _MINUTE_US):
+        begun = time.perf_counter()
+        stage.engine.process(stage.windows, batch)
+        times.append((time.perf_counter() - begun) * 1e3)
+    p50, p99 = np.percentile(times[50:], [50, 99])
+    return {"p50_ms": round(float(p50), 3), "p99_ms": round(float(p99), 3)}
+
+
+def _many(models: Path | None, seconds: float, threads: int, step_us: int) -> dict[str, Any]:
+    """Readings per second of batches of 256, each thread with an engine and windows of its own."""
+    stages = [_Stage(_POINTS, f"t{k}_", models) for k in range(threads)]
+    batches = [stage.batches(240, step_us) for stage in stages]
+    for stage, own in zip(stages, batches, strict=True):
+        for batch in own[:16]:
+            stage.score(batch)
+    done = [0] * threads
+    started = time.perf_counter()
+
+    def work(k: int) -> None:
+        for batch in batches[k][16:]:
+            stages[k].score(batch)
+            done[k] += len(batch)
+            if time.perf_counter() - started > seconds:
+                return
+
+    workers = [threading.Thread(target=work, args=(k,)) for k in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return {"per_s": round(sum(done) / (time.perf_counter() - started))}
+
+
+def _start(models: Path | None) -> dict[str, Any]:
+    """Seconds until all models are loaded, the import of numpy and onnxruntime apart, and memory after scoring."""
+    import onnxruntime  # noqa: F401 - so that the figure is of the models
+
+    from remhart_adt.scoring.engine import Engine
+
+    begun = time.perf_counter()
+    engine = Engine.load(models)
+    load = time.perf_counter() - begun
+    installed = sum(slot.state.value == "installed" for slot in engine.slots.values())
+    stage = _Stage(_POINTS, "p", models)
+    for batch in stage.batches(40, _MINUTE_US):
+        stage.score(batch)
+    found = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
+    assert found is not None
+    return {"load_s": round(load, 3), "installed": installed, "peak_mb": round(int(found[1]) / 1024)}
+
+
+_VERBS: Final[dict[str, Callable[[Path | None, float], dict[str, Any]]]] = {
+    "one": lambda models, _: _one(models, 1500),
+    "minutes": lambda models, seconds: _many(models, seconds, 1, _MINUTE_US),
+    "seconds": lambda models, seconds: _many(models, seconds, 1, _SECOND_US),
+    "two": lambda models, seconds: _many(models, seconds, 2, _MINUTE_US),
+    "start": lambda models, _: _start(models),
+}
+
+
+def run_scoring(models: Path, seconds: float) -> tuple[dict[str, Any], bool]:
+    """All figures, and whether each reaches its target."""
+    found: dict[str, dict[str, Any]] = {}
+    for verb in _VERBS:
+        command = [sys.executable, __file__, verb, str(models), str(seconds)]
+        found[verb] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    size = sum(path.stat().st_size for path in models.glob("*.onnx")) / 1e6
+    figures = {
+        "one reading, p99 ms": found["one"]["p99_ms"],
+        "batches of 256, one thread, 1/s": found["minutes"]["per_s"],
+        "batches of 256, two threads, 1/s": found["two"]["per_s"],
+        "load s": found["start"]["load_s"],
+        "memory of a process that only scores, MB": found["start"]["peak_mb"],
+        "files, MB": round(size, 2),
+    }
+    met = {
+        name: (value >= TARGETS[name]) if name.endswith("1/s") else (value <= TARGETS[name])
+        for name, value in figures.items()
+    }
+    rows = {name: {"value": value, "target": TARGETS[name], "met": met[name]} for name, value in figures.items()}
+    more = {
+        "models installed": found["start"]["installed"],
+        "one reading, p50 ms": found["one"]["p50_ms"],
+        "batches of 256 one second apart, one thread, 1/s": found["seconds"]["per_s"],
+    }
+    return {"figures": rows, "beside": more}, all(met.values())
+
+
+if __name__ == "__main__":
+    print(json.dumps(_VERBS[sys.argv[1]](Path(sys.argv[2]), float(sys.argv[3]))))
