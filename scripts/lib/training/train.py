@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from remhart_adt.scoring.drift import FILE as REFERENCE
+from remhart_adt.scoring.drift import make_reference
 from training.evaluate import gate, judge_all
 from training.gather import cached, learning_data, test_sets
 from training.publish import publish, read_manifest_rows, write_manifest
@@ -53,6 +56,10 @@ def main() -> int:
         (out / f"{name}.onnx").write_bytes(blob)
         np.savez_compressed(golden / f"golden_{name}.npz", **vectors)
     write_manifest(out, rows)
+    if "points" in data.learn:
+        points = data.learn["points"]
+        reference = make_reference(points.x[points.y["quarter"] > 0])
+        (out / REFERENCE).write_text(json.dumps(reference, separators=(",", ":")) + "\n")
     if options.full:
         print("Run scripts/evaluate next: it judges the models and writes their cards.", file=sys.stderr)
         return 0

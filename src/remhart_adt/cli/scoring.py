@@ -69,6 +69,43 @@ def check(models: ModelsOption = None, output: OutputOption = Output.table) -> N
 
 
 @app.command()
+def explain(
+    model: Annotated[str, typer.Argument(help="Id of a model, as `scoring list` names it.")],
+    file: Annotated[
+        Path | None, typer.Argument(help="Readings as CSV in the flat form; its last answer is explained.")
+    ] = None,
+    points: Annotated[
+        Path | None, typer.Option("--points", help="CSV with pointId, nominal_v_ln, hz, rated_a.", metavar="POINTS.csv")
+    ] = None,
+    graph: Annotated[
+        Path | None, typer.Option("--graph", help="Graph file that declares the points.", metavar="G.yaml")
+    ] = None,
+    point: Annotated[str | None, typer.Option("--point", help="Explain this point's last answer.")] = None,
+    of: Annotated[
+        str | None, typer.Option("--of", help="Output to explain. Default: the model's first number.")
+    ] = None,
+    models: ModelsOption = None,
+    output: OutputOption = Output.table,
+) -> None:
+    """Say what a model looks at and answers, or, with a file, what moved its last answer most.
+
+    For an answer, every input is put back to its usual value (the median in training) in turn: `effect` is what the
+    answer owes to it. Effects do not add up where inputs act together.
+    """
+    from remhart_adt.cli.explain import about, last_answer
+
+    if file is None:
+        rows, notes = about(model, models)
+    else:
+        if (points is None) == (graph is None):
+            raise ConfigError("give either --points or --graph, so that nominal values are known")
+        rows, notes = last_answer(model, models, file, _known(points, graph)[0], point, of)
+    for line in notes:
+        note(line)
+    emit(rows, output)
+
+
+@app.command()
 def run(
     file: Annotated[Path, typer.Argument(help="Readings as CSV in the flat form.", metavar="FILE")],
     points: Annotated[

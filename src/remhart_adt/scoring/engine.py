@@ -7,7 +7,7 @@ a usable model answer once per quarter hour, with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +21,8 @@ from remhart_adt.ids import MODEL_BY_ID, MODELS
 from remhart_adt.readings import CHANNEL_INDEX, CHANNELS, PHASES, Quality, ReadingBatch
 from remhart_adt.resources import models_dir as packaged_models
 from remhart_adt.scoring.compute import compute, point_table
+from remhart_adt.scoring.drift import FILE as REFERENCE
+from remhart_adt.scoring.drift import Drift, Reference
 from remhart_adt.scoring.due import answering
 from remhart_adt.scoring.features import FEATURES, INDEX
 from remhart_adt.scoring.feeder import Missing, feeder_features
@@ -77,10 +79,15 @@ _NOTHING: Final = ModelScores("", np.zeros(0, np.int64), np.zeros(0, np.int8), n
 class Engine:
     """The installed models. Holds no state of the stream: that is in `Windows`. One thread at a time."""
 
-    def __init__(self, models: Sequence[Model], problems: dict[str, str] | None = None) -> None:
-        """`problems` are slots that have an entry but no usable model, with the reason."""
+    def __init__(
+        self, models: Sequence[Model], problems: dict[str, str] | None = None, drift: Drift | None = None
+    ) -> None:
+        """`problems` are slots that have an entry but no usable model, with the reason. `drift` counts what comes."""
         self._models = {model.entry.id: model for model in models}
         self._problems = dict(problems or {})
+        self.drift = drift
+        self._folder: Path | None = None
+        self._seen: tuple[Any, ...] = ()
         self._tables: dict[int, tuple[Windows, int, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]] = {}
 
     @classmethod
@@ -90,16 +97,39 @@ class Engine:
         Raises ModelError when there is no readable manifest at all.
         """
         folder = packaged_models() if models_dir is None else models_dir
-        manifest = read_manifest(folder)
-        models, problems = [], dict(manifest.problems)
-        for name, entry in manifest.entries.items():
-            try:
-                models.append(Model(entry, folder))
-            except ModelError as error:
-                problems[name] = error.what
+        seen = _signature(folder)
+        models, problems = _load(folder, {})
         for name, reason in problems.items():
             _log.warning("model %s is out: %s", name, reason)
-        return cls(models, problems)
+        engine = cls(models, problems, _drift(folder))
+        engine._folder, engine._seen = folder, seen
+        return engine
+
+    def refresh(self) -> bool:
+        """Take up what has changed in the folder of the models since they were loaded; whether anything had.
+
+        What has not changed is not loaded again. A model stays as long as its replacement is not sound, and all of
+        them as long as the manifest cannot be read; both are logged.
+        """
+        if self._folder is None or (seen := _signature(self._folder)) == self._seen:
+            return False
+        self._seen = seen
+        try:
+            models, problems = _load(self._folder, self._models)
+            self.drift = _drift(self._folder) or self.drift
+        except ModelError as error:
+            _log.error("the models stay as they are: %s", error)
+            return False
+        fresh = {model.entry.id: model for model in models}
+        for name, reason in problems.items():
+            if name in self._models and name not in self._problems:
+                _log.error("model %s stays as it is, its replacement is out: %s", name, reason)
+                fresh[name] = self._models[name]
+            else:
+                _log.warning("model %s is out: %s", name, reason)
+        self._models, self._problems = fresh, {n: r for n, r in problems.items() if n not in fresh}
+        _log.info("models taken up: %d", len(fresh))
+        return True
 
     @property
     def slots(self) -> dict[str, Slot]:
@@ -124,6 +154,8 @@ class Engine:
     def process(self, windows: Windows, batch: ReadingBatch) -> Scores:
         """Take a batch in and score it. The same readings give the same bits however they are cut into batches."""
         prepared = self.prepare(windows, batch)
+        if self.drift is not None and (due := prepared.quarter & ~prepared.bad).any():
+            self.drift.add(prepared.features[due])
         scores: dict[str, ModelScores] = {}
         for name in MODEL_BY_ID:
             model = self._models.get(name)
@@ -258,6 +290,43 @@ class Engine:
             return replace(blank, status=Status.FAILED, reason=error.what)
         values = ((o.name, output_value(o.spec(), answer[o.name][0])) for o in entry.outputs)
         return replace(blank, outputs={name: value for name, value in values if value is not None})
+
+
+def _signature(folder: Path) -> tuple[Any, ...]:
+    """What tells that a file of the folder is another one than before."""
+    found = []
+    for path in sorted((folder / "manifest.json", folder / REFERENCE, *folder.glob("*.onnx"))):
+        try:
+            stat = path.stat()
+        except OSError:
+            continue
+        found.append((path.name, stat.st_mtime_ns, stat.st_size, stat.st_ino))
+    return tuple(found)
+
+
+def _load(folder: Path, known: Mapping[str, Model]) -> tuple[list[Model], dict[str, str]]:
+    """The sound models of a folder, and what is wrong with the others; a known one that is the same is taken as it is.
+
+    Raises ModelError when there is no readable manifest at all.
+    """
+    manifest = read_manifest(folder)
+    models, problems = [], dict(manifest.problems)
+    for name, entry in manifest.entries.items():
+        old = known.get(name)
+        try:
+            models.append(old if old is not None and old.entry == entry else Model(entry, folder))
+        except ModelError as error:
+            problems[name] = error.what
+    return models, problems
+
+
+def _drift(folder: Path) -> Drift | None:
+    try:
+        reference = Reference.load(folder)
+    except ModelError as error:
+        _log.warning("drift is not watched: %s", error)
+        return None
+    return None if reference is None else Drift(reference)
 
 
 def _spread(spec: OutputSpec, able: NDArray[np.bool_], answers: NDArray[Any]) -> NDArray[Any]:

@@ -324,6 +324,8 @@ class Daemon:
             now = self.clock.monotonic()
             pace = 1000.0 * self.streams.busy_seconds / max(1, self.streams.readings)
             self.streams.offer(self.service.tick(pace))
+            if await self.streams.compute(self.engine.refresh):
+                self.service.describe_again()
             if now >= graph_at:
                 graph_at = now + self.config.graph_refresh_seconds
                 await self._refresh()

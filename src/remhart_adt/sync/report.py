@@ -48,6 +48,7 @@ def make_report(daemon: Daemon) -> dict[str, Any]:
         "models": {
             name: {"state": slot.state.value, "reason": slot.reason} for name, slot in daemon.engine.slots.items()
         },
+        "feature_psi": {} if daemon.engine.drift is None else daemon.engine.drift.psi(),
         "problems": daemon.problems(),
     }
 
@@ -62,6 +63,14 @@ def make_metrics(daemon: Daemon) -> Iterable[Metric]:
     yield Metric("remhart_dead_letters", "counter", "Dead letters by cause.", report["dead_by_cause"], "cause")
     yield Metric("remhart_model_ok", "counter", "Answers by model.", report["ok_by_model"], "model")
     yield Metric("remhart_model_abstained", "counter", "Abstentions by model.", report["abstained_by_model"], "model")
+    yield Metric(
+        "remhart_model_abstained_share", "gauge", "Abstentions and failures over all answers, by model.",
+        _abstained(report), "model",
+    )  # fmt: skip
+    yield Metric(
+        "remhart_feature_psi", "gauge", "Population stability of a feature against training; above 0.25: shifted.",
+        report["feature_psi"], "feature",
+    )  # fmt: skip
     patches = {"twin": float(report["patches_twin"]), "relationship": float(report["patches_relationship"])}
     yield Metric("remhart_patches", "counter", "Patches that succeeded.", patches, "target")
     yield Metric("remhart_write_retries", "counter", "Writes kept for later.", {"": report["retries"]})
@@ -75,3 +84,12 @@ def make_metrics(daemon: Daemon) -> Iterable[Metric]:
         if report[key] is not None:
             name = f"remhart_delay_p{share.replace('0.', '').ljust(2, '0')}_ms"
             yield Metric(name, "gauge", f"Delay from hub to twin, quantile {share}, ms.", {"": report[key]})
+
+
+def _abstained(report: dict[str, Any]) -> dict[str, float]:
+    ok, out = report["ok_by_model"], {}
+    for name in report["models"]:
+        silent = report["abstained_by_model"].get(name, 0) + report["failed_by_model"].get(name, 0)
+        if total := silent + ok.get(name, 0):
+            out[name] = round(silent / total, 6)
+    return out

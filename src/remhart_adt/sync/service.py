@@ -72,6 +72,10 @@ class Service:
                 writes.append(LaneWrite(Target(name), SERVICE, 0, ops))
         return writes
 
+    def describe_again(self) -> None:
+        """The models have changed: every point that is heard of gets the new registry."""
+        self._described.clear()
+
     def tick(self, busy_ms: float) -> list[LaneWrite]:
         """Every few seconds: points that went silent, and once a minute the pace. `busy_ms`: mean time of a reading."""
         now = self._clock.monotonic()

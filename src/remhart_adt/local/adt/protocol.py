@@ -78,12 +78,14 @@ class _Joined:
     def write(self, data: bytes) -> None:
         if not data:
             return
+        # What is large goes at once and uncopied, or a client that is slow to take it could not hold its writer back.
+        if len(data) > _JOINED_BYTES:
+            self.flush()
+            self._transport.write(data)
+            return
         if not self._held:
             self._later(self.flush)
         self._held.append(data)
-        # What is large goes at once, or a client that is slow to take it could not hold its writer back.
-        if len(data) > _JOINED_BYTES:
-            self.flush()
 
     def flush(self) -> None:
         if self._held:

@@ -15,6 +15,7 @@ __all__ = ["Send", "Sender", "trace"]
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+_PIECE_BYTES: Final = 1 << 18
 _TRACE_PARENT: Final = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -61,7 +62,14 @@ class Sender:
     async def send(self, send: Send, response: Response, traceparent: bytes | None, *, close: bool) -> None:
         """The whole answer; with `close` its end is left to the caller, who reads what the client still sends."""
         await send(self.start(response, traceparent, close=close))
-        await send({"type": "http.response.body", "body": response.body or b"", "more_body": close})
+        body = response.body or b""
+        # What is large goes in pieces, each when the one before is nearly taken: so no second copy of it is held for a
+        # client that does not read.
+        at = 0
+        while len(body) - at > _PIECE_BYTES:
+            await send({"type": "http.response.body", "body": body[at : at + _PIECE_BYTES], "more_body": True})
+            at += _PIECE_BYTES
+        await send({"type": "http.response.body", "body": body[at:], "more_body": close})
 
     def _now(self) -> bytes:
         seconds = self._clock.now_us() // 1_000_000
