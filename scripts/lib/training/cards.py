@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from remhart_adt.ids import MODELS
 from remhart_adt.scoring import features, feeder
+from training.plots import svg
 from training.recipe import Recipe
 
-__all__ = ["card", "write_cards", "write_feature_table"]
+__all__ = ["card", "readme_table", "write_cards", "write_feature_table", "write_readme_table"]
+
+_BEGIN, _END = "<!-- models -->\n", "<!-- /models -->\n"
 
 
 def _number(value: Any) -> str:
@@ -60,6 +64,10 @@ def card(row: Mapping[str, Any], result: Mapping[str, Any], speed: Mapping[str, 
             f"| {m['name']} ({m['unit']}) | {m['on']} | {m['n']} | {m['value']:.4g} [{m['low']:.4g}, {m['high']:.4g}] "
             f"| {m['baseline']:.4g} | {_gain(m)} |"
         )
+    if result.get("curves"):
+        kind = next(iter(result["curves"].values()))["kind"]
+        what = "how often it happened, by said probability" if kind == "reliability" else "error by operating point"
+        lines += ["", f"![{recipe.headline}: {what}]({row['id']}.svg)"]
     lines += ["", "Also measured:", ""]
     lines += [f"- {name}: {_number(value)}" for name, value in result["facts"].items()]
     unclear = [m for m in result["metrics"] if not m["gain_low"] > 0]
@@ -85,6 +93,39 @@ def write_cards(
         if result["sha256"] != rows[name]["sha256"]:
             raise SystemExit(f"{name}: the stored figures are of another file; run scripts/evaluate without --cards")
         (folder / f"{name}.md").write_text(card(rows[name], result, stored["speed"][name], recipes[name]))
+        if result.get("curves"):
+            unit = next(o.get("unit", "") for o in rows[name]["outputs"] if o["name"] == recipes[name].headline)
+            (folder / f"{name}.svg").write_text(svg(result["curves"], recipes[name].headline, unit))
+
+
+def readme_table(
+    rows: Mapping[str, Mapping[str, Any]], stored: Mapping[str, Any], recipes: Mapping[str, Recipe]
+) -> str:
+    """The sixteen slots, each with its first figure on both test sets; a slot without a model says so."""
+    lines = ["| model | figure | baseline | unseen weeks | unseen feeder |", "|---|---|---|---|---|"]
+    for slot in MODELS:
+        if slot.id not in rows:
+            lines.append(f"| {slot.id} | not installed: answers `abstained` | | | |")
+            continue
+        metrics, recipe = stored["models"][slot.id]["metrics"], recipes[slot.id]
+        first = metrics[0]["name"]
+        by_set = {m["on"]: m for m in metrics if m["name"] == first}
+        cells = [
+            f"{m['value']:.3g} against {m['baseline']:.3g}" + ("" if m["gain_low"] > 0 else ", not clear")
+            for m in (by_set["unseen weeks"], by_set["unseen feeder"])
+        ]
+        link = f"[{slot.id}](docs/models/{slot.id}.md)"
+        lines.append(f"| {link} | {first} ({metrics[0]['unit']}) | {recipe.baseline} | {cells[0]} | {cells[1]} |")
+    return "\n".join(lines) + "\n"
+
+
+def write_readme_table(
+    path: Path, rows: Mapping[str, Mapping[str, Any]], stored: Mapping[str, Any], recipes: Mapping[str, Recipe]
+) -> None:
+    """Put the table between its marks."""
+    before, rest = path.read_text().split(_BEGIN)
+    _, after = rest.split(_END)
+    path.write_text(before + _BEGIN + readme_table(rows, stored, recipes) + _END + after)
 
 
 def write_feature_table(path: Path) -> None:

@@ -14,8 +14,9 @@ import numpy as np
 
 from remhart_adt.scoring.manifest import read_manifest
 from remhart_adt.scoring.sessions import Model
-from training.cards import write_cards, write_feature_table
+from training.cards import write_cards, write_feature_table, write_readme_table
 from training.gather import TestSets, cached, test_sets
+from training.plots import curve
 from training.publish import read_manifest_rows, rows_of, write_manifest
 from training.recipe import Recipe
 from training.recipes import RECIPES, kinds
@@ -36,16 +37,19 @@ def judge_all(folder: Path, names: Collection[str], sets: TestSets) -> dict[str,
         model = Model(entry, folder)
         metrics: list[dict[str, Any]] = []
         facts: dict[str, Any] = {}
+        curves: dict[str, Any] = {}
         for on, rows in sets.items():
             samples, x = rows_of(recipe, rows)
             judged = recipe.judge(samples, x, model.run, on)
+            truth, rule = recipe.mini(samples)
+            curves[on] = curve(truth, model.run(x)[recipe.headline], rule)
             metrics += [asdict(metric) for metric in judged.metrics]
             facts |= judged.facts
         if name == "voltage_anomaly":
             facts["false alarms per point and day, ten readings in a row, fault-free test worlds"] = _alarms(
                 model, recipe, [one for rows in sets.values() for one in rows["quiet"]]
             )
-        out[name] = {"sha256": entry.sha256, "metrics": metrics, "facts": facts}
+        out[name] = {"sha256": entry.sha256, "metrics": metrics, "facts": facts, "curves": curves}
         print(f"{name}: judged", file=sys.stderr, flush=True)
     return out
 
@@ -128,6 +132,7 @@ def main() -> int:
     stored = json.loads(store.read_text())
     write_cards(read_manifest_rows(options.models), stored, RECIPES, ROOT / "docs" / "models")
     write_feature_table(ROOT / "docs" / "features.md")
+    write_readme_table(ROOT / "README.md", read_manifest_rows(options.models), stored, RECIPES)
     failures = gate(stored["models"])
     for line in failures:
         print(f"gate: {line}", file=sys.stderr)
