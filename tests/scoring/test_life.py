@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import re
@@ -206,7 +204,7 @@ def test_explain_names_the_current_when_the_current_is_the_reason(readings: tupl
     rows = json.loads(result.stdout)
     assert rows[0]["feature"].startswith(("load_5min", "i_max"))
     assert float(rows[0]["effect"]) > 0.05
-    assert re.search(r"^m1 at 2025-\S+: riskScore is 0\.\d+", result.stderr, re.MULTILINE)
+    assert re.search(r"^m1 at 2025-\S+: riskScore is [01](\.\d+)?$", result.stderr, re.MULTILINE)
 
 
 def test_explain_without_a_file_lists_inputs_outputs_figures_and_limits() -> None:
@@ -246,6 +244,6 @@ def test_a_model_of_ones_own_needs_a_file_and_an_entry_only(tmp_path: Path, caps
     out = capsys.readouterr().out
     assert "load_forecast: installed, version 0.1.0-own" in out
     assert "'forecastedLoad': 10000.0" in out
-    checked = run("check", "--models", tmp_path / "own", "--output", "csv")
+    checked = run("check", "--models", tmp_path / "own", "--output", "json")
     assert checked.exit_code == 0, checked.stdout
-    assert {"load_forecast"} < {row["model"] for row in csv.DictReader(io.StringIO(checked.stdout))}
+    assert "load_forecast" in {row["model"] for row in json.loads(checked.stdout)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,13 @@ from training.recipe import Recipe
 
 __all__ = ["card", "readme_table", "write_cards", "write_feature_table", "write_readme_table"]
 
+_MEASURED = (
+    "None of it entered training. England and Wales: half-hourly demand of summer 2000, each half hour's mean standing "
+    "for both of its quarter hours. Transformer: a 240/415 V distribution transformer logged every 15 minutes; it has "
+    "no power, so P is taken as V times I and Q as zero, in p.u. of an assumed rating of 160 kVA, and a truth such as "
+    "the highest load of an hour is the highest of four samples. The series is not part of this project."
+)
+_SIMULATED = "Simulated with OpenDSS on this project's feeders"
 _BEGIN, _END = "<!-- models -->\n", "<!-- /models -->\n"
 
 
@@ -33,6 +40,14 @@ def _gain(metric: Mapping[str, Any]) -> str:
     return f"{gain:+.3g}{unit} [{low:+.3g}, {high:+.3g}]{verdict}"
 
 
+def _rows(metrics: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [
+        f"| {m['name']} ({m['unit']}) | {m['on']} | {m['n']} | {m['value']:.4g} [{m['low']:.4g}, {m['high']:.4g}] "
+        f"| {m['baseline']:.4g} | {_gain(m)} |"
+        for m in metrics
+    ]
+
+
 def card(row: Mapping[str, Any], result: Mapping[str, Any], speed: Mapping[str, Any], recipe: Recipe) -> str:
     """One card as Markdown."""
     lines = [
@@ -49,7 +64,7 @@ def card(row: Mapping[str, Any], result: Mapping[str, Any], speed: Mapping[str, 
     needs = ", ".join(f"{k.replace('_', ' ')}: {_number(v)}" for k, v in row["needs"].items()) or "see the limits"
     lines += [
         "", f"It abstains unless it has: {needs}.", "", "## Data", "",
-        (f"Simulated with OpenDSS on this project's feeders; learned from {', '.join(row['training']['feeders'])}, "
+        (f"{getattr(recipe, 'simulated', _SIMULATED)}; learned from {', '.join(row['training']['feeders'])}, "
         f"`{row['training']['test_only_feeder']}` is for tests only, and so are the test weeks. "
         f"Seed {row['training']['seed']}, {row['training']['set']} set. No measured data entered training."), "",
         "Training: " + ", ".join(
@@ -59,17 +74,19 @@ def card(row: Mapping[str, Any], result: Mapping[str, Any], speed: Mapping[str, 
         "## Figures", "", f"Baseline: {recipe.baseline}. Intervals: 95 %, block bootstrap over world-days.", "",
         "| metric | test set | n | model | baseline | gain |", "|---|---|---|---|---|---|",
     ]  # fmt: skip
-    for m in result["metrics"]:
-        lines.append(
-            f"| {m['name']} ({m['unit']}) | {m['on']} | {m['n']} | {m['value']:.4g} [{m['low']:.4g}, {m['high']:.4g}] "
-            f"| {m['baseline']:.4g} | {_gain(m)} |"
-        )
+    lines += _rows(result["metrics"])
     if result.get("curves"):
         kind = next(iter(result["curves"].values()))["kind"]
         what = "how often it happened, by said probability" if kind == "reliability" else "error by operating point"
         lines += ["", f"![{recipe.headline}: {what}]({row['id']}.svg)"]
     lines += ["", "Also measured:", ""]
     lines += [f"- {name}: {_number(value)}" for name, value in result["facts"].items()]
+    if "measured" in result:
+        lines += ["", "## On measured data", "", _MEASURED, ""]
+        if result["measured"]["metrics"]:
+            lines += ["| metric | series | n | model | baseline | gain |", "|---|---|---|---|---|---|"]
+            lines += [*_rows(result["measured"]["metrics"]), ""]
+        lines += [f"- {name}: {_number(value)}" for name, value in result["measured"]["facts"].items()]
     unclear = [m for m in result["metrics"] if not m["gain_low"] > 0]
     if unclear:
         lines += ["", "Where it does not clearly beat the baseline: "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Collection
 from dataclasses import asdict
@@ -16,6 +17,7 @@ from remhart_adt.scoring.manifest import read_manifest
 from remhart_adt.scoring.sessions import Model
 from training.cards import write_cards, write_feature_table, write_readme_table
 from training.gather import TestSets, cached, test_sets
+from training.measured import measured
 from training.plots import curve
 from training.publish import read_manifest_rows, rows_of, write_manifest
 from training.recipe import Recipe
@@ -84,6 +86,21 @@ def gate(judged: dict[str, dict[str, Any]]) -> list[str]:
     return failures
 
 
+def _add_measured(judged: dict[str, dict[str, Any]], old: dict[str, dict[str, Any]]) -> None:
+    """Figures on measured series; those on the one that is not part of this project stay as they are without it."""
+    data = os.environ.get("REMHART_TEST_DATA")
+    series = Path(data) / "measured" / "transformer_monitor_head.csv" if data else None
+    if series is None or not series.exists():
+        print("REMHART_TEST_DATA is not set: figures on the measured transformer stay as they are", file=sys.stderr)
+        for name, result in judged.items():
+            if "measured" in old.get(name, {}):
+                result["measured"] = old[name]["measured"]
+        return
+    found = measured(judged, ROOT / "tests" / "scoring" / "data" / "taylor_30_min.csv", series)
+    for name, figures in found.items():
+        judged[name]["measured"] = figures
+
+
 def _mini(folder: Path, names: Collection[str], sets: TestSets, target: Path) -> None:
     """A few rows of the unseen feeder per model, with truth and baseline figures, for the gate in the tests."""
     entries = read_manifest(folder).entries
@@ -118,7 +135,9 @@ def main() -> int:
         names = options.only or present
         sets = cached(options.cache, lambda: test_sets(False, options.workers, kinds(names)))
         judged = judge_all(options.models, names, sets)
-        known = json.loads(store.read_text()) if options.only and store.exists() else {"models": {}, "speed": {}}
+        old = json.loads(store.read_text()) if store.exists() else {"models": {}, "speed": {}}
+        _add_measured(judged, old["models"])
+        known = old if options.only else {"models": {}, "speed": {}}
         figures = {
             part: {name: new.get(name, known[part].get(name)) for name in present if name in new or name in known[part]}
             for part, new in (("models", judged), ("speed", _speed(options.models, names)))

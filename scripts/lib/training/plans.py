@@ -10,7 +10,7 @@ import numpy as np
 
 from training.world import WorldPlan
 
-__all__ = ["LEARN_FEEDERS", "SEED", "TEST_FEEDER", "Split", "ordinary", "quality", "quiet", "skewed"]
+__all__ = ["LEARN_FEEDERS", "SEED", "TEST_FEEDER", "Split", "ordinary", "quality", "quiet", "skewed", "us"]
 
 SEED = 20260101
 LEARN_FEEDERS = ("suburb", "village", "arcade", "workshop")
@@ -39,19 +39,20 @@ def _supplied(feeder: str, number: int, date: tuple[int, int, int], days: float,
     load, lift, wander = np.exp(rng.uniform(0.0, 1.1)), rng.uniform(-0.08, 0.055), rng.uniform(0.004, 0.012)
     a, b, c = (load * np.exp(rng.normal(0, 0.45, 3))).clip(0.2, 4.5).round(3).tolist()
     return WorldPlan(
-        feeder, SEED + number, _us(*date), days, faults=round(0.7 * days), steps=round(3 * days), skew=(a, b, c),
+        feeder, SEED + number, us(*date), days, faults=round(0.7 * days), steps=round(3 * days), skew=(a, b, c),
         lift=round(float(lift), 4), wander=round(float(wander), 4), every=every,
     )  # fmt: skip
 
 
-def _us(year: int, month: int, day: int) -> int:
+def us(year: int, month: int, day: int) -> int:
+    """Midnight UTC of a date, in microseconds."""
     return int(datetime(year, month, day, tzinfo=UTC).timestamp()) * 1_000_000
 
 
 def _world(quick: bool, feeder: str, number: int, date: tuple[int, int, int], *, calm: bool = False) -> WorldPlan:
     days, bursts, faults, steps = (3.0, 8, 10, 30) if quick else (10.0, 24, 28, 90)
     return WorldPlan(
-        feeder, SEED + number, _us(*date), days, bursts=bursts, faults=0 if calm else faults,
+        feeder, SEED + number, us(*date), days, bursts=bursts, faults=0 if calm else faults,
         steps=2 * steps if calm else steps,
     )  # fmt: skip
 
@@ -99,7 +100,7 @@ def skewed(quick: bool) -> Split:
         factors = _SKEWS[turn % len(_SKEWS)]
         turned = tuple(factors[(k + turn) % 3] for k in range(3))
         return WorldPlan(
-            feeder, SEED + number, _us(*date), 1.0 if quick else 2.0, skew=(turned[0], turned[1], turned[2])
+            feeder, SEED + number, us(*date), 1.0 if quick else 2.0, skew=(turned[0], turned[1], turned[2])
         )
 
     spring = [[world(f, 700 + 10 * k + j, (2025, 3, 17), k + j) for j in range(each)] for k, f in enumerate(learn)]

@@ -53,7 +53,10 @@ def publish(
         "scope": recipe.scope,
         "rate": recipe.rate,
         "inputs": list(recipe.inputs),
-        "outputs": [{**o, "path": f"/{name.module}/{name.published}/{o['name']}"} for o in recipe.outputs],
+        "outputs": [
+            {**o, "path": f"/{name.module}/{name.published}/{'setpoints' if 'unit_number' in o else o['name']}"}
+            for o in recipe.outputs
+        ],
         "needs": recipe.needs,
         "training": {
             "data": "OpenDSS simulation of this project's feeders",

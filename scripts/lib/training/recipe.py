@@ -66,7 +66,7 @@ class Judged:
 class Recipe(Protocol):
     """One model. `learn` returns the function that is exported; `judge` runs the exported file on a test set.
 
-    A recipe may have `also`, kinds of rows that it reads by itself.
+    A recipe may have `also`, kinds of rows that it reads by itself, and `simulated`, what its card says of its data.
     """
 
     id: str

@@ -16,7 +16,7 @@ from remhart_adt.scoring.feeder import Missing, feeder_features
 from remhart_adt.scoring.types import Thermal
 from remhart_adt.scoring.windows import Windows
 from training.table import batches
-from training.world import World
+from training.world import World, thin
 
 __all__ = ["Samples", "by_minute", "feeder_rows", "join", "overload_rows", "point_rows"]
 
@@ -144,9 +144,10 @@ def feeder_rows(world: World, every_min: int, seed: int) -> Samples:
     return Samples(np.array(rows, np.float32), {"loss_w": np.array(truth)}, np.array(block, np.int64))
 
 
-def overload_rows(world: World, seed: int, every_min: int = 10) -> Samples:
+def overload_rows(world: World, seed: int, every_min: int = 10, read_min: int = 1) -> Samples:
     """The world's currents under other ratings, as transformers and lines, with the hottest spot and the highest load
-    of the next 60 minutes as truth (IEEE C57.91 integrated minute by minute over the noise-free current)."""
+    of the next 60 minutes as truth (IEEE C57.91 integrated minute by minute over the noise-free current). Rows are
+    `every_min` minutes apart; meters read every `read_min`."""
     rng = np.random.default_rng(seed)
     p_n = len(world.infos)
     rated_true = np.array([i.rated_a or np.nan for i in world.infos])
@@ -174,8 +175,11 @@ def overload_rows(world: World, seed: int, every_min: int = 10) -> Samples:
     engine, windows = Engine([]), Windows(infos)
     xs, ts, ps = [], [], []
     other = replace(world, values=values, infos=infos)
-    keep = np.zeros(len(world.time_us), bool)
-    keep[world.minute[26 * 60 :: every_min]] = True
+    if read_min > 1:
+        other = thin(other, read_min)
+        minute_of = np.minimum((other.time_us - world.plan.start_us) // _MINUTE_US, len(k) - 1)
+    keep = np.zeros(len(other.time_us), bool)
+    keep[other.minute[26 * 60 // read_min :: max(1, every_min // read_min)]] = True
     for batch, t, p in batches(other):
         prepared = engine.prepare(windows, batch)
         t, p = t[prepared.index], p[prepared.index]
@@ -190,7 +194,7 @@ def overload_rows(world: World, seed: int, every_min: int = 10) -> Samples:
         "transformer": transformer[p].astype(float),
         "point": p.astype(float),
     }
-    samples = Samples(x, y, (world.time_us[t] - world.plan.start_us) // _DAY_US)
+    samples = Samples(x, y, (other.time_us[t] - world.plan.start_us) // _DAY_US)
     return samples.take(np.isfinite(y["load"]))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from training import plans
+from training import dispatch_set, plans
 from training.days import quality_rows
 from training.plans import Split
 from training.quiet import STREAM, stream
@@ -34,7 +34,7 @@ def _ordinary(plan: WorldPlan) -> dict[str, Any]:
     return {
         "points": join([point_rows(world, 0.03, plan.seed), slow]),
         "feeder": feeder_rows(world, 7, plan.seed + 2),
-        "heat": overload_rows(world, plan.seed + 3),
+        "heat": join([overload_rows(world, plan.seed + 3), overload_rows(world, plan.seed + 4, read_min=15)]),
     }
 
 
@@ -55,4 +55,5 @@ SETS: Final = (
     WorldSet("quiet", ("quiet",), _quiet, plans.quiet),
     WorldSet("skewed", ("uneven",), _skewed, plans.skewed),
     WorldSet("quality", ("quality",), _quality, plans.quality),
+    WorldSet("dispatch", ("dispatch",), dispatch_set.dispatch_rows, dispatch_set.split),
 )

@@ -15,6 +15,7 @@ from remhart_adt.scoring.types import (
     SlotState,
     Status,
     Thermal,
+    UnitInfo,
 )
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ __all__ = [
     "SlotState",
     "Status",
     "Thermal",
+    "UnitInfo",
     "Windows",
 ]
 

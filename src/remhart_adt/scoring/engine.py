@@ -41,7 +41,7 @@ from remhart_adt.scoring.types import (
 )
 from remhart_adt.scoring.windows import Windows
 
-__all__ = ["Engine", "Prepared"]
+__all__ = ["Engine", "Prepared", "map_key"]
 
 _log = log.get(__name__)
 _NOT_INSTALLED: Final = "not installed"
@@ -282,14 +282,40 @@ class Engine:
     ) -> FeederScore:
         entry = model.entry
         blank = FeederScore(entry.id, feeder.feeder_id, end_us, Status.OK, "", {})
+        if (reason := _feeder_lacks(entry, feeder)) is not None:
+            return replace(blank, status=Status.ABSTAINED, reason=reason)
         try:
             answer = model.run(features[:, entry.columns])
         except ModelError as error:
             self._problems[entry.id] = error.what
             _log.error("model %s is out: %s", entry.id, error.what)
             return replace(blank, status=Status.FAILED, reason=error.what)
-        values = ((o.name, output_value(o.spec(), answer[o.name][0])) for o in entry.outputs)
-        return replace(blank, outputs={name: value for name, value in values if value is not None})
+        outputs: dict[str, Any] = {}
+        for output, spec in zip(entry.outputs, entry.specs, strict=True):
+            value = output_value(spec, answer[output.name][0])
+            if value is None:
+                continue
+            if output.unit_number is None:
+                outputs[output.name] = value
+            elif output.unit_number <= len(feeder.units):
+                name = output.path.rpartition("/")[2]
+                outputs.setdefault(name, {})[map_key(feeder.units[output.unit_number - 1].unit_id)] = value
+        return replace(blank, outputs=outputs)
+
+
+def map_key(component: str) -> str:
+    """A component's id as the key of a Map on a twin, which does not begin with $."""
+    return f"_{component[1:]}" if component.startswith("$") else component
+
+
+def _feeder_lacks(entry: Entry, feeder: FeederInfo) -> str | None:
+    """What a feeder model needs and the feeder does not declare."""
+    have = len(feeder.units)
+    if have >= entry.needs.units:
+        return None
+    if not have or feeder.units[0].point_id != feeder.head_id:
+        return "the infeed declares no limits and price (dispatch)"
+    return f"{have - 1} of {entry.needs.units - 1} units declare limits and cost (dispatch)"
 
 
 def _signature(folder: Path) -> tuple[Any, ...]:

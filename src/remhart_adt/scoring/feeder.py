@@ -12,14 +12,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from remhart_adt.scoring.types import FeederInfo, PointInfo
-from remhart_adt.scoring.windows import MINUTE_COLUMNS, MINUTE_US, Windows
+from remhart_adt.scoring.types import UNITS, FeederInfo, PointInfo
+from remhart_adt.scoring.windows import MINUTE_COLUMNS, MINUTE_US, SLOT_US, Windows
 
-__all__ = ["FEEDER_FEATURES", "LEAF_KINDS", "Missing", "feeder_features", "markdown"]
+__all__ = ["DEMAND_LAGS", "FEEDER_FEATURES", "LEAF_KINDS", "Missing", "feeder_features", "markdown"]
 
 LEAF_KINDS: Final = frozenset({"load", "meter", "renewable_source", "capacitor_bank"})
 # A member whose newest minute lies further back than this takes part no longer: loads change too much in between.
 STALE_MINUTES: Final = 5
+
+DEMAND_LAGS: Final = (1, 2, 4, 95, 96)
+_NO_RAMP: Final = 1e12
 
 # name -> (formula, unit)
 FEEDER_FEATURES: Final[Mapping[str, tuple[str, str]]] = {
@@ -35,6 +38,23 @@ FEEDER_FEATURES: Final[Mapping[str, tuple[str, str]]] = {
     "drop_max": ("largest (V_head - V_leaf) / Vn over leaves and phases", "p.u."),
     "no_load_share": ("declared no-load loss over P of the head, within 0..1; NaN when not declared", "-"),
     "load_loss_share": ("declared load loss x head_load^2 over P of the head, within 0..1; NaN likewise", "-"),
+    "rated_va": ("rating that head_load is relative to", "VA"),
+    "demand": ("what the head and all units that can be dispatched supply together, over rated_va", "p.u."),
+    **{f"demand_lag{k}": (f"the same, quarter-hour mean, {k} quarter hours back", "p.u.") for k in DEMAND_LAGS},
+    "hour_sin": ("sin of the local time of day of the head", "-"),
+    "hour_cos": ("cos of the local time of day of the head", "-"),
+    **{
+        f"unit{k}_{name}": (f"{what} of unit {k}; unit 1 is the infeed; NaN when there is none", unit)
+        for k in range(1, UNITS + 1)
+        for name, (what, unit) in {
+            "power": ("P supplied, minute mean,", "W"),
+            "low": ("declared least P", "W"),
+            "high": ("declared greatest P", "W"),
+            "ramp": ("declared greatest change of P (1e12: no limit)", "W/min"),
+            "cost_b": ("declared linear cost", "1/kWh"),
+            "cost_c": ("declared quadratic cost", "1/kW^2h"),
+        }.items()
+    },
 }
 _M: Final = {name: i for i, name in enumerate(MINUTE_COLUMNS)}
 
@@ -72,7 +92,9 @@ def feeder_features(
     no_power = tuple(m for m, v in values.items() if m == feeder.head_id and np.isnan(v[:9]).all())
     if no_power:
         raise Missing("missing channel: p, v of the head", no_power, end_us)
-    return end_us, _features(feeder, infos, values, end_us)
+    row = _features(feeder, infos, values, end_us)
+    row |= _supply(feeder, infos, values, {m: home for m, home in homes.items() if home is not None}, end_us, row)
+    return end_us, np.array([[row[name] for name in FEEDER_FEATURES]], np.float32)
 
 
 def _home(windows: Sequence[Windows], member: str) -> tuple[Windows, int] | None:
@@ -105,7 +127,7 @@ def _mean(window: Windows, row: int, latest: int) -> NDArray[np.float64] | None:
 
 def _features(
     feeder: FeederInfo, infos: Mapping[str, PointInfo], values: Mapping[str, NDArray[np.float64]], end_us: int
-) -> NDArray[np.float32]:
+) -> dict[str, float]:
     head = values[feeder.head_id]
     info = infos[feeder.head_id]
     p, q, v = np.nan_to_num(head[0:3]), np.nan_to_num(head[3:6]), head[6:9]
@@ -135,7 +157,8 @@ def _features(
     if not drops:
         raise Missing("feeder not energised", (), end_us)
     load = apparent / rated
-    share = {
+    return {
+        "rated_va": rated,
         "infeed_w": infeed,
         "head_load": load,
         "head_reactive": reactive / apparent,
@@ -149,7 +172,46 @@ def _features(
         "no_load_share": _share(feeder.no_load_loss_w, 1.0, infeed),
         "load_loss_share": _share(feeder.load_loss_w, load**2, infeed),
     }
-    return np.array([[share[name] for name in FEEDER_FEATURES]], np.float32)
+
+
+def _supply(
+    feeder: FeederInfo,
+    infos: Mapping[str, PointInfo],
+    values: Mapping[str, NDArray[np.float64]],
+    homes: Mapping[str, tuple[Windows, int]],
+    end_us: int,
+    row: Mapping[str, float],
+) -> dict[str, float]:
+    """The units that can be dispatched, and what all of them have to supply, now and before."""
+    rated = row["rated_va"]
+    hour = 2 * np.pi * ((end_us / 3.6e9 + infos[feeder.head_id].utc_offset_min / 60) % 24) / 24
+    out = {"hour_sin": float(np.sin(hour)), "hour_cos": float(np.cos(hour))}
+    units = [unit for unit in feeder.units if unit.point_id in values][:UNITS]
+    own = sorted({unit.point_id for unit in units} - {feeder.head_id})
+    # Meters count into the load positive: what a unit supplies is the negative of its point's P, but not the infeed's.
+    out["demand"] = (row["infeed_w"] - sum(float(np.nansum(values[point][:3])) for point in own)) / rated
+    for back in DEMAND_LAGS:
+        before = _slot_mean(*homes[feeder.head_id], end_us // SLOT_US - back)
+        before -= sum(_slot_mean(*homes[point], end_us // SLOT_US - back) for point in own)
+        out[f"demand_lag{back}"] = before / rated
+    for k in range(1, UNITS + 1):
+        unit = units[k - 1] if k <= len(units) else None
+        facts = dict.fromkeys(("power", "low", "high", "ramp", "cost_b", "cost_c"), float("nan"))
+        if unit is not None:
+            sign = 1.0 if unit.point_id == feeder.head_id else -1.0
+            facts = {
+                "power": sign * float(np.nansum(values[unit.point_id][:3])), "low": unit.low_w, "high": unit.high_w,
+                "ramp": _NO_RAMP if unit.ramp_w_min is None else unit.ramp_w_min,
+                "cost_b": unit.cost_b, "cost_c": unit.cost_c,
+            }  # fmt: skip
+        out |= {f"unit{k}_{name}": value for name, value in facts.items()}
+    return out
+
+
+def _slot_mean(window: Windows, row: int, slot: int) -> float:
+    """Total P of a closed quarter hour (W); NaN when there is none."""
+    at = slot % window.long.shape[1]
+    return float(window.long[row, at, 0]) if window.long_tag[row, at] == slot else float("nan")
 
 
 def _share(watts: float | None, factor: float, infeed: float) -> float:

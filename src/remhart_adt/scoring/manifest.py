@@ -19,7 +19,7 @@ from remhart_adt.limits import INPUT_FILE_BYTES
 from remhart_adt.readings import CHANNEL_INDEX
 from remhart_adt.scoring.features import INDEX
 from remhart_adt.scoring.feeder import FEEDER_FEATURES
-from remhart_adt.scoring.types import OutputSpec
+from remhart_adt.scoring.types import UNITS, OutputSpec
 
 __all__ = ["Entry", "Manifest", "Needs", "Output", "read_manifest", "sha256_of"]
 
@@ -41,6 +41,9 @@ class Output(_Strict):
     optional: bool = False
     path: str
     description: str
+    # The feeder's unit (1 is the first) that the output speaks of: on the twin it stands in the Map that `path` ends
+    # with, under the unit's id.
+    unit_number: int | None = Field(default=None, ge=1, le=UNITS)
 
     @model_validator(mode="after")
     def _enum_has_values(self) -> Output:
@@ -65,6 +68,8 @@ class Needs(_Strict):
     quarters_of_day: int = Field(default=0, ge=0, le=96)
     quarters_of_line: int = Field(default=0, ge=0, le=104)
     quarters_of_voltage: int = Field(default=0, ge=0, le=96)
+    # Of the feeder: so many units with limits and costs, the infeed among them.
+    units: int = Field(default=0, ge=0, le=UNITS)
 
     @field_validator("channels")
     @classmethod

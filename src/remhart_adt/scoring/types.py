@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "UNITS",
     "FeederInfo",
     "FeederScore",
     "ModelScores",
@@ -26,8 +27,13 @@ __all__ = [
     "SlotState",
     "Status",
     "Thermal",
+    "UnitInfo",
     "output_value",
 ]
+
+
+# So many units of a feeder can be dispatched, the infeed among them; of more than these the largest are.
+UNITS: Final = 6
 
 
 class Status(IntEnum):
@@ -95,6 +101,23 @@ class PointInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class UnitInfo:
+    """A unit that can be dispatched, as its component declares it; `point_id` meters it.
+
+    Limits in W (generation positive), `ramp_w_min` in W per minute (None: as fast as one likes); the cost per hour is
+    a constant plus `cost_b` P + `cost_c` P^2 with P in kW.
+    """
+
+    unit_id: str
+    point_id: str
+    low_w: float
+    high_w: float
+    cost_b: float
+    cost_c: float = 0.0
+    ramp_w_min: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class FeederInfo:
     """What belongs together under one source: the scope of feeder models.
 
@@ -107,6 +130,8 @@ class FeederInfo:
     rated_va: float | None = None
     no_load_loss_w: float | None = None
     load_loss_w: float | None = None
+    # The infeed first, if it has a price, then the units of the feeder by id.
+    units: tuple[UnitInfo, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from remhart_adt.errors import ConfigError
 from remhart_adt.graph.topology import Topology
 from remhart_adt.ids import DTMI_COMPONENT, DTMI_POINT
-from remhart_adt.scoring.types import FeederInfo, PointInfo
+from remhart_adt.scoring.types import UNITS, FeederInfo, PointInfo, UnitInfo
 from remhart_adt.sync.lanes import Target
 
 if TYPE_CHECKING:
@@ -246,6 +246,42 @@ def _feeders(
                 _number(plate, "ratedCapacity"),
                 _number(losses, "noLoadLoss"),
                 _number(losses, "loadLoss"),
+                units=_units(topology, components, members, (supply, source), head),
             ),
             members,
         )
+
+
+def _units(
+    topology: Topology,
+    components: Mapping[str, Mapping[str, Any]],
+    members: tuple[str, ...],
+    infeed: tuple[str | None, str],
+    head: str,
+) -> tuple[UnitInfo, ...]:
+    """What can be dispatched: the infeed, when transformer or source declares limits and a price, then the metered
+    components that do, the largest ones. Without a priced infeed there is nothing to weigh the others against."""
+    first = next((u for name in infeed if name and (u := _unit(components[name], head)) is not None), None)
+    if first is None:
+        return ()
+    others = []
+    for name in topology.members(infeed[1]):
+        point = next((p for p in topology.points_of(name) if p in members and p != head), None)
+        if name not in infeed and point is not None and (unit := _unit(components[name], point)) is not None:
+            others.append(unit)
+    largest = sorted(others, key=lambda unit: (-unit.high_w, unit.unit_id))[: UNITS - 1]
+    return (first, *sorted(largest, key=lambda unit: unit.unit_id))
+
+
+def _unit(twin: Mapping[str, Any], point: str) -> UnitInfo | None:
+    """The unit that a component declares; None when limits or cost are missing or make no sense."""
+    plate = dict(twin.get("dispatch") or {})
+
+    def number(key: str) -> float | None:
+        value = plate.get(key)
+        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+    low, high, linear, quadratic = (number(k) for k in ("minPower", "maxPower", "costB", "costC"))
+    if low is None or high is None or linear is None or not low < high or (quadratic or 0.0) < 0:
+        return None
+    return UnitInfo(str(twin["$dtId"]), point, low, high, linear, quadratic or 0.0, _number(plate, "rampRate"))

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from training.recipe import Recipe
 from training.recipes.energy_loss import EnergyLoss
 from training.recipes.load_forecast import LoadForecast
+from training.recipes.optimal_dispatch import OptimalDispatch
 from training.recipes.overload_risk import OverloadRisk
 from training.recipes.phase_imbalance import PhaseImbalance
 from training.recipes.power_quality_index import PowerQualityIndex
@@ -25,6 +26,7 @@ RECIPES: dict[str, Recipe] = {
         LoadForecast(),
         EnergyLoss(),
         ReactivePower(),
+        OptimalDispatch(),
     )
 }
 

@@ -1,0 +1,226 @@
+"""Measured series, none of which entered training: what the committed models say of them.
+
+England and Wales demand, summer 2000 (half-hourly, MIT licence, in the tests' data), and a distribution transformer
+(`transformer_monitor_head.csv` of the reference data, which is not part of this project; skipped where it is not
+there). The transformer's logger has no power: P is taken as V times I, Q as zero, in p.u. of a rating of 160 kVA,
+which its peak of 143 kVA suggests.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from remhart_adt.readings import CHANNEL_INDEX, CHANNELS, ReadingBatch
+from remhart_adt.scoring.engine import Engine
+from remhart_adt.scoring.features import INDEX
+from remhart_adt.scoring.types import ModelScores, PointInfo, Status
+from remhart_adt.scoring.windows import SLOT_US, Windows
+from training.recipe import Metric, mae_metric
+from training.samples import Samples
+
+__all__ = ["demand_figures", "measured", "transformer_figures"]
+
+Floats = NDArray[np.float64]
+_C: Final = CHANNEL_INDEX
+_DAY: Final = 96
+_RATED_VA: Final = 160_000.0
+_WEEK_US: Final = 7 * 86_400_000_000
+# As the data set marks them; the others are rows without electrical values, or of a dead logger.
+_USABLE: Final = ("ok", "phase_out_of_range")
+# A line-to-line voltage this far below the others' is a phase that has lost its supply.
+_OPEN_VUF: Final = 10.0
+_HORIZONS: Final = (("load15min", 1, "+15 min"), ("forecastedLoad", 4, "+1 h"), ("load24h", 96, "+24 h"))
+
+
+@dataclass
+class _Stream:
+    """One point's readings, and what a model said of them."""
+
+    info: PointInfo
+    time_us: NDArray[np.int64]
+    cells: Floats
+
+    def score(self) -> tuple[dict[str, ModelScores], NDArray[np.float32], NDArray[np.bool_]]:
+        n = len(self.time_us)
+        zeros = np.zeros(n, np.int32)
+        batch = ReadingBatch(
+            (self.info.point_id,), zeros, self.time_us, self.cells, zeros.astype(np.int8), np.arange(n), zeros,
+            self.time_us,
+        )  # fmt: skip
+        prepared = Engine([]).prepare(Windows([self.info]), batch)
+        features = np.full((n, prepared.features.shape[1]), np.nan, np.float32)
+        features[prepared.index] = prepared.features
+        scores = Engine.load().process(Windows([self.info]), batch)
+        return dict(scores.models), features, scores.accepted
+
+
+def _us(text: str) -> int:
+    return int(datetime.fromisoformat(text.replace("Z", "")).replace(tzinfo=UTC).timestamp()) * 1_000_000
+
+
+def demand_figures(path: Path) -> dict[str, Any]:
+    """load_forecast on the half-hourly demand; each half hour's mean stands for both of its quarter hours."""
+    with path.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    time_us = np.array([_us(row["date"]) for row in rows], np.int64)
+    watts = np.array([float(row["value"]) for row in rows]) * 1e6
+    time_us = (time_us[:, None] + np.array([0, SLOT_US])).reshape(-1)
+    watts = np.repeat(watts, 2)
+    info = PointInfo("demand", 230.0, 50.0, float(watts.max()) / 0.9 / 3 / 230.0, utc_offset_min=60)
+    cells = np.full((len(watts), len(CHANNELS)), np.nan)
+    for x in "abc":
+        cells[:, _C[f"p_{x}"]] = watts / 3
+    # At +15 min half of the answers would lie within the same half hour, whose mean is known: not judged.
+    return _forecasts("England and Wales 2000", _Stream(info, time_us, cells), watts, _HORIZONS[1:])
+
+
+def measured(names: Collection[str], demand: Path, transformer: Path | None) -> dict[str, dict[str, Any]]:
+    """Figures of these models on the measured series that are there, by model id."""
+    out: dict[str, dict[str, Any]] = {}
+    if "load_forecast" in names:
+        out["load_forecast"] = demand_figures(demand)
+    for name, found in (transformer_figures(transformer) if transformer is not None else {}).items():
+        if name in names:
+            into = out.setdefault(name, {"metrics": [], "facts": {}})
+            into["metrics"] += found["metrics"]
+            into["facts"] |= found["facts"]
+    return out
+
+
+def _forecasts(on: str, stream: _Stream, watts: Floats, horizons: tuple[tuple[str, int, str], ...]) -> dict[str, Any]:
+    """Errors against the last value and the same time yesterday; one answer per quarter hour, truth by slot."""
+    answer = stream.score()[0]["load_forecast"]
+    slots = stream.time_us // SLOT_US
+    first = int(slots[0])
+    by_slot = np.full(int(slots[-1]) - first + 1, np.nan)
+    total, count = np.bincount(slots - first, np.nan_to_num(watts)), np.bincount(slots - first, np.isfinite(watts))
+    np.divide(total, count, out=by_slot, where=count > 0)
+    ok = answer.status == Status.OK
+    at = slots[answer.rows[ok]] - first
+    base = 3 * stream.info.nominal_v_ln * float(stream.info.rated_a or 1.0)
+
+    def then(k: NDArray[np.int64]) -> Floats:
+        return np.where((k >= 0) & (k < len(by_slot)), by_slot[np.clip(k, 0, len(by_slot) - 1)], np.nan) / base
+
+    metrics: list[Metric] = []
+    facts: dict[str, Any] = {
+        f"answers, {on}": int(ok.sum()),
+        f"quarter hours that it abstained in, {on}": int((~ok).sum()),
+    }
+    for name, ahead, text in horizons:
+        truth = then(at + max(ahead - 1, 0))
+        said, low, high = (answer.outputs[f"{name}{end}"][ok] / base for end in ("", "Low", "High"))
+        samples = Samples(np.zeros((len(at), 0), np.float32), {}, at // _DAY)
+        rules = [("the last quarter hour", then(at - 1)), ("the same time yesterday", then(at + ahead - 1 - _DAY))]
+        if ahead == _DAY:  # a day ahead both are the same
+            rules = [("the same time yesterday, which is the last quarter hour", then(at - 1))]
+        for rule, value in rules:
+            error, other = said - truth, value - truth
+            metrics.append(mae_metric(f"MAE at {text}, {rule}", "p.u. of rating", on, samples, error, other, rule))
+        good = np.isfinite(truth)
+        inside = (truth >= low) & (truth <= high)
+        facts[f"coverage of the 80 % interval at {text}, {on}"] = round(float(inside[good].mean()), 4)
+    return {"metrics": [asdict(metric) for metric in metrics], "facts": facts}
+
+
+# --- the transformer --------------------------------------------------------------------------------------------------
+
+
+def _transformer(path: Path) -> _Stream:
+    with path.open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["v_a"] and row["quality"] in _USABLE]
+    time_us = np.array([_us(row["ts"]) for row in rows], np.int64)
+    cells = np.full((len(rows), len(CHANNELS)), np.nan)
+    for name, column in (
+        *((f"{q}_{x}", f"{q}_{x}") for q in "vi" for x in "abc"), *((k, k) for k in ("v_ab", "v_bc", "v_ca", "i_n")),
+        ("oil_temp", "oil_temp_c"), ("ambient_temp", "ambient_temp_c"),
+    ):  # fmt: skip
+        cells[:, _C[name]] = [float(row[column]) if row[column] else np.nan for row in rows]
+    # Zero beside live phases: the line voltages were not recorded until July 2019.
+    line = slice(_C["v_ab"], _C["v_ca"] + 1)
+    cells[(cells[:, line] == 0).all(1), line] = np.nan
+    for x in "abc":
+        cells[:, _C[f"p_{x}"]] = cells[:, _C[f"v_{x}"]] * cells[:, _C[f"i_{x}"]]
+        cells[:, _C[f"q_{x}"]] = 0.0
+    info = PointInfo("transformer", 240.0, 50.0, _RATED_VA / 3 / 240.0, kind="transformer", utc_offset_min=330)
+    order = np.argsort(time_us, kind="stable")
+    return _Stream(info, time_us[order], cells[order])
+
+
+def transformer_figures(path: Path) -> dict[str, dict[str, Any]]:
+    """Figures by model id."""
+    stream = _transformer(path)
+    on = "measured transformer"
+    watts = stream.cells[:, _C["p_a"] : _C["p_c"] + 1].sum(1)
+    out = {"load_forecast": _forecasts(on, stream, watts, _HORIZONS)}
+    scores, features, accepted = stream.score()
+    weeks = float(stream.time_us[-1] - stream.time_us[0]) / _WEEK_US
+    true_vuf = features[:, INDEX["vuf_line"]].astype(np.float64)
+    events = _events(stream.time_us, accepted & (true_vuf > _OPEN_VUF))
+    # Without its line voltages the model has to estimate what they would have said.
+    blind = _Stream(stream.info, stream.time_us, stream.cells.copy())
+    blind.cells[:, _C["v_ab"] : _C["v_ca"] + 1] = np.nan
+    found, without, _ = blind.score()
+    answer = found["phase_imbalance"]
+    ok = answer.status == Status.OK
+    rows = answer.rows[ok]
+    said, truth = answer.outputs["vuf"][ok], true_vuf[rows]
+    samples = Samples(np.zeros((len(rows), 0), np.float32), {}, stream.time_us[rows] // 86_400_000_000)
+    rule = 100 * without[rows, INDEX["v_unbalance_magnitude"]].astype(np.float64)
+    classes = answer.outputs["imbalanceClass"]
+    error = mae_metric("MAE vuf, line voltages hidden", "pp", on, samples, said - truth, rule - truth, "magnitude rule")
+    severe = answer.rows[ok & (classes == 3)]
+    out["phase_imbalance"] = {
+        "metrics": [asdict(error)],
+        "facts": _alarms(on, stream, events, severe, weeks, "class severe, line voltages hidden"),
+    }
+    anomaly = scores["voltage_anomaly"]
+    calls = anomaly.rows[(anomaly.status == Status.OK) & (anomaly.outputs["anomalyDetected"].astype(bool))]
+    out["voltage_anomaly"] = {"metrics": [], "facts": _alarms(on, stream, events, calls, weeks, "anomalyDetected")}
+    out["overload_risk"] = _loading(on, stream, scores["overload_risk"])
+    return out
+
+
+def _events(time_us: NDArray[np.int64], where: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Stretches of rows, an hour without any between two."""
+    at = time_us[where]
+    if not len(at):
+        return []
+    cut = np.flatnonzero(np.diff(at) > 3_600_000_000)
+    return list(zip(at[np.r_[0, cut + 1]].tolist(), at[np.r_[cut, len(at) - 1]].tolist(), strict=True))
+
+
+def _alarms(
+    on: str, stream: _Stream, events: list[tuple[int, int]], rows: NDArray[np.int64], weeks: float, what: str
+) -> dict[str, Any]:
+    """How many events an alarm fell into, and how many alarms fell into none, runs of an hour counted once."""
+    mask = np.zeros(len(stream.time_us), bool)
+    mask[rows] = True
+    runs = _events(stream.time_us, mask)
+    hit = sum(any(a <= end and b >= start for a, b in runs) for start, end in events)
+    false = sum(not any(a <= end and b >= start for start, end in events) for a, b in runs)
+    return {
+        f"open-phase events (V2/V1 of the line voltages above 10 %) found by {what}, {on}": [hit, len(events)],
+        f"other alarms per week by {what}, {on}": round(false / weeks, 3),
+    }
+
+
+def _loading(on: str, stream: _Stream, answer: ModelScores) -> dict[str, Any]:
+    """Highest current of the next hour (p.u.) against the present one held, where the hour has readings."""
+    top = np.nanmax(stream.cells[:, _C["i_a"] : _C["i_c"] + 1], axis=1) / float(stream.info.rated_a or 1.0)
+    ok = answer.status == Status.OK
+    rows = answer.rows[ok]
+    ends = np.searchsorted(stream.time_us, stream.time_us[rows] + 3_600_000_000, side="right")
+    truth = np.array([top[r + 1 : e].max() if e - r > 3 else np.nan for r, e in zip(rows, ends, strict=True)])
+    samples = Samples(np.zeros((len(rows), 0), np.float32), {}, stream.time_us[rows] // 86_400_000_000)
+    said = answer.outputs["maxLoading"][ok]
+    metric = mae_metric("MAE maxLoading", "p.u.", on, samples, said - truth, top[rows] - truth, "the present load held")
+    return {"metrics": [asdict(metric)], "facts": {f"answers, {on}": int(ok.sum())}}
