@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from training import dispatch_set, plans
+from training import balance_set, dispatch_set, plans
 from training.days import quality_rows
 from training.plans import Split
 from training.quiet import STREAM, stream
@@ -56,4 +56,5 @@ SETS: Final = (
     WorldSet("skewed", ("uneven",), _skewed, plans.skewed),
     WorldSet("quality", ("quality",), _quality, plans.quality),
     WorldSet("dispatch", ("dispatch",), dispatch_set.dispatch_rows, dispatch_set.split),
+    WorldSet("divided", ("divided",), balance_set.balance_rows, balance_set.split),
 )

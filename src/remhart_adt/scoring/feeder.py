@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from remhart_adt.scoring.moves import MOVE_FEATURES, move_features
 from remhart_adt.scoring.types import UNITS, FeederInfo, PointInfo
 from remhart_adt.scoring.windows import MINUTE_COLUMNS, MINUTE_US, SLOT_US, Windows
 
@@ -55,6 +56,7 @@ FEEDER_FEATURES: Final[Mapping[str, tuple[str, str]]] = {
             "cost_c": ("declared quadratic cost", "1/kW^2h"),
         }.items()
     },
+    **MOVE_FEATURES,
 }
 _M: Final = {name: i for i, name in enumerate(MINUTE_COLUMNS)}
 
@@ -70,10 +72,11 @@ class Missing(Exception):  # noqa: N818 - carries the reason of an abstention, i
 
 
 def feeder_features(
-    windows: Sequence[Windows], feeder: FeederInfo, members: Sequence[str]
+    windows: Sequence[Windows], feeder: FeederInfo, members: Sequence[str], *, day: bool = False
 ) -> tuple[int, NDArray[np.float32]]:
     """End of the minute spoken of (us) and its features (1, len(FEEDER_FEATURES)).
 
+    Those of the last day and its moves cost more than all others together: without `day` they are NaN.
     The minute is the latest complete one of the most advanced member. Raises Missing with the reason and the list.
     """
     homes = {member: _home(windows, member) for member in dict.fromkeys((feeder.head_id, *members))}
@@ -93,7 +96,10 @@ def feeder_features(
     if no_power:
         raise Missing("missing channel: p, v of the head", no_power, end_us)
     row = _features(feeder, infos, values, end_us)
-    row |= _supply(feeder, infos, values, {m: home for m, home in homes.items() if home is not None}, end_us, row)
+    found = {m: home for m, home in homes.items() if home is not None}
+    row |= _supply(feeder, infos, values, found, end_us, row)
+    moves = move_features(found, feeder, infos, end_us, row["rated_va"]) if day else {}
+    row |= {name: moves.get(name, float("nan")) for name in MOVE_FEATURES}
     return end_us, np.array([[row[name] for name in FEEDER_FEATURES]], np.float32)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from training.recipe import Recipe
 from training.recipes.energy_loss import EnergyLoss
+from training.recipes.load_balancing import LoadBalancing
 from training.recipes.load_forecast import LoadForecast
 from training.recipes.optimal_dispatch import OptimalDispatch
 from training.recipes.overload_risk import OverloadRisk
@@ -27,6 +28,7 @@ RECIPES: dict[str, Recipe] = {
         EnergyLoss(),
         ReactivePower(),
         OptimalDispatch(),
+        LoadBalancing(),
     )
 }
 
