@@ -70,6 +70,8 @@ class Needs(_Strict):
     quarters_of_voltage: int = Field(default=0, ge=0, le=96)
     # Of the feeder: so many units with limits and costs, the infeed among them.
     units: int = Field(default=0, ge=0, le=UNITS)
+    # Of the feeder: a tap changer or a capacitor bank whose position is known.
+    controls: bool = False
 
     @field_validator("channels")
     @classmethod
