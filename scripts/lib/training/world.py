@@ -114,7 +114,8 @@ def feeder_info(spec: FeederSpec) -> FeederInfo:
         spec.source.id, spec.points[0].id, t.kva * 1000, t.no_load_loss_w, t.load_loss_w,
         short_circuit_v=t.uk_percent / 100, tap_min=t.tap_min, tap_max=t.tap_max, tap_step=t.tap_step / 100,
         tap_position=t.tap, bank_step_var=bank.step_kvar * 1000 if bank else None,
-        bank_steps=bank.steps if bank else None, steps_on=bank.steps_on if bank else None, transformer_id=t.id, bank_id=bank.id if bank else None,
+        bank_steps=bank.steps if bank else None, steps_on=bank.steps_on if bank else None,
+        transformer_id=t.id, bank_id=bank.id if bank else None,
     )  # fmt: skip
 
 
