@@ -72,6 +72,8 @@ class Needs(_Strict):
     units: int = Field(default=0, ge=0, le=UNITS)
     # Of the feeder: quarter hours of the last day with all its members; every leaf must meter P and V by phase then.
     quarters_of_members: int = Field(default=0, ge=0, le=96)
+    # Of the feeder: a tap changer or a capacitor bank whose position is known.
+    controls: bool = False
 
     @field_validator("channels")
     @classmethod

@@ -11,6 +11,7 @@ from training.recipes.load_forecast import LoadForecast
 from training.recipes.optimal_dispatch import OptimalDispatch
 from training.recipes.overload_risk import OverloadRisk
 from training.recipes.phase_imbalance import PhaseImbalance
+from training.recipes.power_flow_optimization import PowerFlowOptimization
 from training.recipes.power_quality_index import PowerQualityIndex
 from training.recipes.reactive_power import ReactivePower
 from training.recipes.voltage_anomaly import VoltageAnomaly
@@ -29,6 +30,7 @@ RECIPES: dict[str, Recipe] = {
         ReactivePower(),
         OptimalDispatch(),
         LoadBalancing(),
+        PowerFlowOptimization(),
     )
 }
 
