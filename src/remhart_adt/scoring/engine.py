@@ -368,7 +368,7 @@ def _spread(spec: OutputSpec, able: NDArray[np.bool_], answers: NDArray[Any]) ->
 
 
 def _feeder_reason(entry: Entry, features: NDArray[np.float32]) -> str:
-    """Why a feeder model must abstain for what its members meter; empty when it need not."""
+    """Why a feeder model must abstain for what its members meter or where it is set; empty when it need not."""
     needs, row = entry.needs, dict(zip(FEEDER_FEATURES, features.tolist(), strict=True))
     if row["head_phases"] < needs.phases:
         return f"needs {needs.phases} metered phases at the head"
@@ -380,6 +380,8 @@ def _feeder_reason(entry: Entry, features: NDArray[np.float32]) -> str:
             return f"cold start: {have} of {least} quarter hours of every member"
         if not row["day_infeed_w"] > 0:
             return "the feeder fed back over the last day"
+    if needs.controls and np.isnan([row["tap_step"], row["bank_step"]]).all():
+        return "no tap changer or capacitor bank with a known position is declared"
     return ""
 
 
