@@ -24,7 +24,7 @@ from training.samples import Samples
 __all__ = ["AHEAD_S", "BAND", "EXIT_S", "NADIR_S", "FrequencyPlan", "frequency", "frequency_rows"]
 
 Floats = NDArray[np.float64]
-# What is asked: the frequency so many seconds ahead, its farthest point within, and whether it leaves fn +- BAND within.
+# What is asked: the frequency so many seconds ahead, its farthest point within, whether it leaves fn +- BAND within.
 AHEAD_S: Final = 5
 NADIR_S: Final = 30
 EXIT_S: Final = 60
@@ -136,8 +136,8 @@ def frequency_rows(plan: FrequencyPlan) -> Samples:
     )
     x, t, m = _features(plan, metered, sent, keep)
     y = {
-        "now": truth[t], "ahead": truth[t + AHEAD_S * _RATE], "farthest": farthest[t], "leaves": leaves[t].astype(float),
-        "meter": m.astype(float), "hz": np.full(len(t), plan.hz),
+        "now": truth[t], "ahead": truth[t + AHEAD_S * _RATE], "farthest": farthest[t],
+        "leaves": leaves[t].astype(float), "meter": m.astype(float), "hz": np.full(len(t), plan.hz),
     }  # fmt: skip
     return Samples(x, y, t // (_HOUR_S * _RATE))
 

@@ -15,7 +15,8 @@ __all__ = ["FEATURES", "INDEX", "LAGS_F", "LAGS_P", "LAGS_Q", "Feature", "markdo
 
 class Feature(NamedTuple):
     """One row of the table. `needs` are channel names; `source` is where its past comes from: `twin` (declared),
-    `reading` (this instant), `last 16`, `last 32` or `last 128` raw readings, `quarter hours` (means of closed ones)."""
+    `reading` (this instant), `last 16`, `last 32` or `last 128` raw readings, `quarter hours` (means of closed ones).
+    """
 
     name: str
     formula: str
@@ -233,7 +234,8 @@ LAGS_F: Final = (1, 2, 3, 4, 5, 7, 10, 15)
 _FREQUENCY: Final = (
     *(Feature(f"f_lag{k}", f"f {k} s ago less f now, over fn; linear between readings at most 10 s apart", "p.u.",
               ("freq",), "last 32") for k in LAGS_F),
-    Feature("f_spacing_s", "mean time between readings that have f, last 30 s", "s", ("freq",), "last 32"),
+    Feature("f_spacing_s", "mean time between readings that have f, last 30 s; else the time since the one before", "s",
+            ("freq",), "last 32"),
     Feature("f_noise", "root mean square of a reading's f less the line through its neighbours, over fn", "p.u.",
             ("freq",), "last 32"),
     Feature("f_rate", "root mean square of the change of f between readings over the root of the time, over fn",

@@ -49,7 +49,7 @@ def frequency_features(windows: Windows, step: Step, nominal_hz: F64) -> dict[st
     # The middle one of three lies off the line through its neighbours by this share of the bend.
     bend = bend * (gap[:, :-1] / (gap[:, :-1] + gap[:, 1:]))
     columns |= {
-        "f_spacing_s": np.where(n > 1, -oldest / np.maximum(n - 1, 1), np.nan),
+        "f_spacing_s": np.where(n > 1, -oldest / np.maximum(n - 1, 1), -s[:, -2]),
         "f_noise": _rms(bend, close[:, 1:] & close[:, :-1]),
         "f_rate": _rms(change / np.sqrt(gap), close),
     }

@@ -38,6 +38,7 @@ class FrequencyStability:
     id = "frequency_stability"
     algorithm = "linear autoregression with gradient-boosted trees on it; conformalised quantile interval"
     scope, rate = "point", "reading"
+    simulated = "Simulated with the swing equation of interconnections, of a kind per feeder's name"
     sources, headline = ("frequency",), "predictedFrequency"
     title = "Frequency stability"
     definition = (
@@ -60,13 +61,12 @@ class FrequencyStability:
     )  # fmt: skip
     needs: ClassVar[dict[str, Any]] = {"channels": ("freq",), "readings": 4, "frequency_s": _SPACING_S}
     limits = (
-        "A unit that trips is a surprise: no frequency reading before the trip foretells it, and most exits from the "
-        "band begin so. Inside the band bandExitProbability is little more than how often grids this restless leave.",
-        "Needs a frequency at least every 6 s on average over 30 s, and 10 s of them; meters read by the minute never "
-        "get an answer. Meters that send more than three readings a second are remembered for less than 10 s.",
-        "Learned and judged on a swing equation with one inertia and first-order governors only; not tested on a "
-        "recording. Oscillations between areas and under-frequency load shedding are not in it.",
-        "Local events (islands, phase jumps that a meter shows as frequency) are not distinguished from the grid's.",
+        "A unit that trips is a surprise that no frequency before it foretells; many exits from the band begin so.",
+        "Needs a frequency at least every 6 s on average over 30 s, and 10 s of them; by the minute is too slow.",
+        "Of meters that send more than three readings a second less than 10 s are remembered: it abstains.",
+        "Learned and judged on a swing equation, one inertia and first-order governors; not tested on a recording.",
+        "Oscillations between areas and under-frequency load shedding are not in the simulation.",
+        "An island, or a phase jump that a meter shows as frequency, is taken for the grid.",
         "A meter that averages over seconds sends the past; its delay is not known here.",
         "How often the band is left depends on the simulated mix of grids; one grid's own rate may differ.",
         "The published design names an LSTM; an autoregression with trees is smaller and its past is bounded.",
@@ -117,7 +117,7 @@ class FrequencyStability:
 
         inside = np.abs(learn.y["now"]) < BAND
         facts = {
-            "simulation": "swing equation (remhart_adt.simulate.frequency); no feeder is solved",
+            "data": "swing equation of interconnections (remhart_adt.simulate.frequency); no feeder is solved",
             "rows": len(learn), "trees": 3 * rounds + 20 + rounds // 2, "widened_by": wider,
             "baseline_ar": [round(float(w), 6) for w in weights],
             "baseline_constant": float(learn.y["leaves"][inside].mean()),
@@ -214,9 +214,7 @@ def _outward(i: Inputs) -> Expr:
     now, rate = i["f_deviation"], _rate(i)
     side = where(now < 0.0, 1.0, -1.0)
     away = now.abs()
-    return concat(
-        [away, *(i[f"f_lag{k}"] * side for k in (3, 7, 10)), rate, (BAND - away) / rate, i["f_noise"] / rate]
-    )
+    return concat([away, *(i[f"f_lag{k}"] * side for k in (3, 7, 10)), rate, (BAND - away) / rate, i["f_noise"] / rate])
 
 
 def _compared(
