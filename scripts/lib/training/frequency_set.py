@@ -60,8 +60,8 @@ _KINDS: Final = {
     "suburb": _Kind(50.0, (4.5, 6.0), (1.2, 2.0), (0.06, 0.09), (2.0, 3.2), (0.0003, 0.0005), (6, 12), (0.004, 0.02)),
     "village": _Kind(60.0, (3.5, 5.0), (1.0, 2.0), (0.05, 0.08), (1.5, 3.0), (0.0004, 0.0008), (10, 24), (0.006, 0.04)),
     "arcade": _Kind(50.0, (2.5, 4.0), (1.0, 1.8), (0.05, 0.08), (1.2, 2.5), (0.0005, 0.0014), (16, 48), (0.01, 0.06)),
-    "workshop": _Kind(60.0, (2.0, 3.5), (0.8, 1.6), (0.06, 0.10), (1.0, 2.2), (0.001, 0.0035), (8, 48), (0.01, 0.08)),
-    "terrace": _Kind(50.0, (3.0, 6.5), (0.6, 2.2), (0.04, 0.11), (1.2, 2.8), (0.0005, 0.0025), (10, 60), (0.008, 0.07)),
+    "workshop": _Kind(60.0, (2.0, 3.5), (0.8, 1.6), (0.06, 0.10), (1.0, 2.2), (0.0015, 0.005), (8, 48), (0.01, 0.08)),
+    "terrace": _Kind(50.0, (3.0, 6.5), (0.6, 2.2), (0.04, 0.11), (1.2, 2.8), (0.0006, 0.003), (10, 60), (0.008, 0.07)),
 }  # fmt: skip
 
 
@@ -98,18 +98,18 @@ class FrequencyPlan:
 
 def frequency(quick: bool) -> Split:
     """Interconnections to learn from, others of the same kinds to calibrate and to judge, and those of `terrace`."""
-    hours, learn, check, test = (2, 2, 1, 1) if quick else (5, 12, 6, 4)
+    hours, learn, check, test = (2, 2, 1, 1) if quick else (4, 12, 6, 4)
     feeders = LEARN_FEEDERS[:2] if quick else LEARN_FEEDERS
 
     def plans(names: tuple[str, ...], first: int, times: int) -> tuple[FrequencyPlan, ...]:
         return tuple(
-            FrequencyPlan(name, SEED + 60_000 + first + 100 * k + n, hours, 300 if quick else 100)
+            FrequencyPlan(name, SEED + 60_000 + first + 100 * k + n, hours, 300 if quick else 120)
             for n in range(times) for k, name in enumerate(names)
         )  # fmt: skip
 
     return Split(
         plans(feeders, 0, learn), plans(feeders, 1000, check), plans(feeders, 2000, test),
-        plans((TEST_FEEDER,), 3000, test if quick else 12),
+        plans((TEST_FEEDER,), 3000, test if quick else 10),
     )  # fmt: skip
 
 

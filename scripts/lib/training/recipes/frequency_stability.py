@@ -99,6 +99,8 @@ class FrequencyStability:
                        monotone=_RISING)  # fmt: skip
         wider = self._widening(check, weights, low, high)
         offset, slope = self._logistic(check, leaves)
+        out = np.concatenate([s.y["leaves"][self._outside(s)] for s in (learn, check)])
+        stays = float((out.sum() + 1) / (len(out) + 2))
 
         def function(i: Inputs) -> Mapping[str, Expr]:
             now, start, rate, columns = i["f_deviation"], self._start(i, weights), _rate(i), _columns(i)
@@ -107,25 +109,30 @@ class FrequencyStability:
             least = (forest(low, columns) - wider).least(ahead)
             most = (forest(high, columns) + wider).most(ahead)
             farthest = now.abs() + (forest(far, columns) * rate).most(0.0)
+            risk = (forest(leaves, _outward(i)) * slope + offset).sigmoid()
             return {
                 "predictedFrequency": hz * (now + start + ahead * rate + 1.0).most(0.0),
                 "frequencyLow": hz * (now + start + least * rate + 1.0).most(0.0),
                 "frequencyHigh": hz * (now + start + most * rate + 1.0).most(0.0),
-                "bandExitProbability": (forest(leaves, _outward(i)) * slope + offset).sigmoid(),
+                "bandExitProbability": where(now.abs() >= BAND, risk.most(stays), risk),
                 "stabilityScore": ((1.0 - farthest / _ZERO) * 100.0).clip(0.0, 100.0),
             }
 
-        inside = np.abs(learn.y["now"]) < BAND
         facts = {
             "data": "swing equation of interconnections (remhart_adt.simulate.frequency); no feeder is solved",
             "rows": len(learn), "trees": 3 * rounds + 20 + rounds // 2, "widened_by": wider,
+            "least_probability_outside": stays,
             "baseline_ar": [round(float(w), 6) for w in weights],
-            "baseline_constant": float(learn.y["leaves"][inside].mean()),
+            "baseline_constant": float(learn.y["leaves"][~self._outside(learn)].mean()),
         }  # fmt: skip
         return function, facts
 
     def _inputs(self, samples: Samples) -> Inputs:
         return Inputs(self.inputs, np.ascontiguousarray(samples.x[:, [INDEX[name] for name in self.inputs]]))
+
+    def _outside(self, samples: Samples) -> NDArray[np.bool_]:
+        """Whether the reading itself is outside the normal band."""
+        return np.asarray(np.abs(samples.x[:, INDEX["f_deviation"]]) >= BAND)
 
     def _weights(self, samples: Samples) -> Floats:
         """The autoregression: ridge of the change in 5 s on past changes and the deviation."""
@@ -148,7 +155,8 @@ class FrequencyStability:
         return float(np.quantile(outside, _COVER))
 
     def _logistic(self, check: Samples, leaves: xgb.Booster) -> tuple[float, float]:
-        """Offset and slope on the trees' margin with the best likelihood on other worlds (Platt scaling)."""
+        """Offset and slope on the trees' margin with the best likelihood inside the band of other worlds (Platt)."""
+        check = check.take(~self._outside(check))
         margin = forest(leaves, _outward(self._inputs(check))).a[:, 0].astype(np.float64)
         a, y, w = np.stack([np.ones(len(margin)), margin], axis=1), check.y["leaves"], np.array([0.0, 1.0])
         for _ in range(20):
@@ -180,7 +188,7 @@ class FrequencyStability:
             mae_metric("MAE of stabilityScore", "points", on, samples, answer["stabilityScore"] - score,
                        100 * np.clip(1 - seen / _ZERO, 0, 1) - score, "the largest deviation of the last 16 readings")
         )  # fmt: skip
-        inside, p, leaves = np.abs(now) < BAND, answer["bandExitProbability"], samples.y["leaves"]
+        inside, p, leaves = ~self._outside(samples), answer["bandExitProbability"], samples.y["leaves"]
         rule = np.where(inside, self.constant, 1.0)
         text = "certain when outside now, else the training worlds' rate"
         judged.metrics.append(
