@@ -115,7 +115,8 @@ def frequency(quick: bool) -> Split:
 
 def frequency_rows(plan: FrequencyPlan) -> Samples:
     """Rows of all meters at random instants. Truth is the noise-free frequency, p.u. of nominal: `now` and `ahead` (at
-    +5 s) as deviations, `farthest` absolute deviation of the next 30 s, `leaves` the band in the next 60 s; `meter`."""
+    +5 s) as deviations, `farthest` absolute deviation of the next 30 s, whether it `leaves` the band in the next 60 s;
+    `meter`, and `plan`, its seed."""
     rng = np.random.default_rng([plan.seed, 42])
     n = plan.hours * _HOUR_S * _RATE
     hertz = Frequency(plan.hz, rng.spawn(1)[0], grid=plan.grid()).block(n + EXIT_S * _RATE + 1, 1 / _RATE)
@@ -138,6 +139,7 @@ def frequency_rows(plan: FrequencyPlan) -> Samples:
     y = {
         "now": truth[t], "ahead": truth[t + AHEAD_S * _RATE], "farthest": farthest[t],
         "leaves": leaves[t].astype(float), "meter": m.astype(float), "hz": np.full(len(t), plan.hz),
+        "plan": np.full(len(t), float(plan.seed)),
     }  # fmt: skip
     return Samples(x, y, t // (_HOUR_S * _RATE))
 

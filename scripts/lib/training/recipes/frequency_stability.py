@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from remhart_adt.scoring.features import INDEX, LAGS_F
 from training.expr import Expr, Inputs, ModelFunction, concat, forest, where
 from training.frequency_set import BAND
+from training.plans import LEARN_FEEDERS, TEST_FEEDER
 from training.recipe import Data, Judged, Runner, boost, compare, mae_metric, output
-from training.samples import Samples
+from training.samples import Samples, join
 
 Floats = NDArray[np.float64]
 _LAGS = tuple(f"f_lag{k}" for k in LAGS_F)
@@ -25,6 +26,7 @@ _LAGS = tuple(f"f_lag{k}" for k in LAGS_F)
 _SURE = tuple(f"f_lag{k}" for k in LAGS_F if k <= 10)
 _LINE = (*_SURE, "f_deviation")
 _COVER = 0.9
+_FOLDS = 4
 # Slower than this, two readings in a row say little about 5 s. A 5 s meter may lose one of its readings.
 _SPACING_S = 6.0
 # The least restlessness, p.u. per root second: a tenth of a large interconnection's.
@@ -69,6 +71,9 @@ class FrequencyStability:
         "An island, or a phase jump that a meter shows as frequency, is taken for the grid.",
         "A meter that averages over seconds sends the past; its delay is not known here.",
         "How often the band is left depends on the simulated mix of grids; one grid's own rate may differ.",
+        "Much of what bandExitProbability knows is how restless the grid is.",
+        "On a kind of grid not learned from, the 90 % interval covered 86 %; of changes above 20 mHz, 69 %.",
+        "Over one autoregression for all grids the whole gains 1 % in MAE, in calm grids more.",
         "The published design names an LSTM; an autoregression with trees is smaller and its past is bounded.",
     )
 
@@ -88,18 +93,19 @@ class FrequencyStability:
         start, rate = self._start(i, weights).a[:, 0], _rate(i).a[:, 0]
         x, y = _columns(i).a, (learn.y["ahead"] - i["f_deviation"].a[:, 0] - start) / rate
         middle = boost(x, y, rounds, 4, objective="reg:absoluteerror", leaf=100.0)
-        low, high = (
-            boost(x, y, rounds // 2, 3, objective="reg:quantileerror", alpha=alpha, leaf=100.0)
-            for alpha in ((1 - _COVER) / 2, (1 + _COVER) / 2)
-        )
+        low, high = self._ends(x, y, rounds)
         deviation = np.abs(i["f_deviation"].a[:, 0])
         far = boost(x, (learn.y["farthest"] - deviation) / rate, rounds // 2, 4, objective="reg:absoluteerror",
                     leaf=100.0)  # fmt: skip
-        leaves = boost(_outward(i).a, learn.y["leaves"], rounds // 2 + 20, 3, objective="binary:logistic", leaf=20.0,
-                       monotone=_RISING)  # fmt: skip
-        wider = self._widening(check, weights, low, high)
-        offset, slope = self._logistic(check, leaves)
-        out = np.concatenate([s.y["leaves"][self._outside(s)] for s in (learn, check)])
+        widths = [self._widening(check, weights, low, high)]
+        for kind in np.unique(learn.y["feeder"]):
+            # The interval has to hold on a kind of grid that was not learned from: each one is left out in turn.
+            own = learn.y["feeder"] == kind
+            widths.append(self._widening(learn.take(own), weights, *self._ends(x[~own], y[~own], rounds)))
+        wider = max(widths[0], float(np.mean(widths[1:])))
+        both = join([learn, check])
+        leaves, offset, slope = self._risk(both, rounds)
+        out = both.y["leaves"][self._outside(both)]
         stays = float((out.sum() + 1) / (len(out) + 2))
 
         def function(i: Inputs) -> Mapping[str, Expr]:
@@ -121,7 +127,7 @@ class FrequencyStability:
         facts = {
             "data": "swing equation of interconnections (remhart_adt.simulate.frequency); no feeder is solved",
             "rows": len(learn), "trees": 3 * rounds + 20 + rounds // 2, "widened_by": wider,
-            "least_probability_outside": stays,
+            "least_probability_outside": stays, "exit_offset": offset, "exit_slope": slope,
             "baseline_ar": [round(float(w), 6) for w in weights],
             "baseline_constant": float(learn.y["leaves"][~self._outside(learn)].mean()),
         }  # fmt: skip
@@ -146,6 +152,13 @@ class FrequencyStability:
         """What the autoregression says of the change, [N, 1]."""
         return (i[_LINE] * weights.astype(np.float32)[None, :]).sum()
 
+    def _ends(self, x: NDArray[np.float32], y: Floats, rounds: int) -> tuple[xgb.Booster, xgb.Booster]:
+        low, high = (
+            boost(x, y, rounds // 2, 3, objective="reg:quantileerror", alpha=alpha, leaf=100.0)
+            for alpha in ((1 - _COVER) / 2, (1 + _COVER) / 2)
+        )
+        return low, high
+
     def _widening(self, check: Samples, weights: Floats, low: xgb.Booster, high: xgb.Booster) -> float:
         """By how much both ends must move, in units of the rate, to cover what they promise on other worlds."""
         i = self._inputs(check)
@@ -154,15 +167,24 @@ class FrequencyStability:
         outside = np.maximum(forest(low, x).a[:, 0] - y, y - forest(high, x).a[:, 0])
         return float(np.quantile(outside, _COVER))
 
-    def _logistic(self, check: Samples, leaves: xgb.Booster) -> tuple[float, float]:
-        """Offset and slope on the trees' margin with the best likelihood inside the band of other worlds (Platt)."""
-        check = check.take(~self._outside(check))
-        margin = forest(leaves, _outward(self._inputs(check))).a[:, 0].astype(np.float64)
-        a, y, w = np.stack([np.ones(len(margin)), margin], axis=1), check.y["leaves"], np.array([0.0, 1.0])
+    def _risk(self, both: Samples, rounds: int) -> tuple[xgb.Booster, float, float]:
+        """Trees for the exit from the band, and offset and slope on their margin with the best likelihood (Platt
+        scaling) inside the band of grids left out. Exits come in few grids and few hours: all grids have their say."""
+        x, y = _outward(self._inputs(both)).a, both.y["leaves"]
+        part = both.y["plan"].astype(np.int64) % _FOLDS
+        margin = np.zeros(len(y))
+        for k in range(_FOLDS):
+            trees = self._exits(x[part != k], y[part != k], rounds)
+            margin[part == k] = forest(trees, Expr(x[part == k])).a[:, 0]
+        inside = ~self._outside(both)
+        a, y_in, w = np.stack([np.ones(inside.sum()), margin[inside]], axis=1), y[inside], np.array([0.0, 1.0])
         for _ in range(20):
             p = 1 / (1 + np.exp(-(a @ w)))
-            w = w + np.linalg.solve((a * (p * (1 - p))[:, None]).T @ a + 1e-6 * np.eye(2), a.T @ (y - p))
-        return float(w[0]), float(w[1])
+            w = w + np.linalg.solve((a * (p * (1 - p))[:, None]).T @ a + 1e-6 * np.eye(2), a.T @ (y_in - p))
+        return self._exits(x, y, rounds), float(w[0]), float(w[1])
+
+    def _exits(self, x: NDArray[np.float32], y: Floats, rounds: int) -> xgb.Booster:
+        return boost(x, y, rounds // 2 + 20, 3, objective="binary:logistic", leaf=20.0, monotone=_RISING)
 
     def mini(self, samples: Samples) -> tuple[Floats, Floats]:
         hz = samples.y["hz"]
@@ -198,6 +220,13 @@ class FrequencyStability:
         judged.metrics.append(
             _compared("Brier score of bandExitProbability, inside the band now", "-", on, within,
                       (p - leaves)[inside], (rule - leaves)[inside], "the training worlds' rate")
+        )  # fmt: skip
+        grids, of = np.unique(samples.y["plan"], return_inverse=True)
+        own = (np.bincount(of, leaves * inside) / np.bincount(of, inside))[of]
+        judged.metrics.append(
+            _compared("Brier score of bandExitProbability, inside, against the grid's own rate", "-", on, within,
+                      (p - leaves)[inside], (own - leaves)[inside], f"each of the {len(grids)} grids' rate, known only "
+                      "afterwards")
         )  # fmt: skip
         judged.facts |= _more(samples, answer, error, held, on)
         return judged
@@ -257,6 +286,11 @@ def _more(samples: Samples, answer: Mapping[str, NDArray[Any]], error: Floats, h
             float(((truth >= low) & (truth <= high))[moved].mean()), 4
         ),
         f"share of those / gain in MAE there, {on}": [round(float(moved.mean()), 4), gain(moved)],
+        f"gain in MAE by kind of grid, {on}": {
+            name: gain(y["feeder"] == k)
+            for name, k in (*((name, k) for k, name in enumerate(LEARN_FEEDERS)), (TEST_FEEDER, -1))
+            if (y["feeder"] == k).any()
+        },
         f"gain in MAE by seconds between readings, {on}": {
             str(s): gain(spacing == s) for s in (0.5, 1.0, 2.0, 3.0, 5.0)
         },
