@@ -71,7 +71,7 @@ class FrequencyStability:
         "An island, or a phase jump that a meter shows as frequency, is taken for the grid.",
         "A meter that averages over seconds sends the past; its delay is not known here.",
         "How often the band is left depends on the simulated mix of grids; one grid's own rate may differ.",
-        "Much of what bandExitProbability knows is how restless the grid is.",
+        "bandExitProbability mostly tells restless grids from calm ones; a grid's own long record does that as well.",
         "On a kind of grid not learned from, the 90 % interval covered 86 %; of changes above 20 mHz, 69 %.",
         "Over one autoregression for all grids the whole gains 1 % in MAE, in calm grids more.",
         "The published design names an LSTM; an autoregression with trees is smaller and its past is bounded.",
