@@ -158,3 +158,30 @@ def test_a_model_file_with_a_wrong_hash_is_out_and_the_others_go_on(stage: Stage
     assert sum(report["ok_by_model"].values()) > 0, report
     assert "voltage_anomaly" not in report["ok_by_model"]
     assert report["failed_by_model"]["voltage_anomaly"] > 0
+
+
+def test_a_changed_manifest_is_taken_up_while_the_daemon_runs(stage: Stage) -> None:
+    stage.start_daemon()
+    stage.send(5)
+    stage.settle()
+    manifest = json.loads((stage.folder / "models" / "manifest.json").read_text())
+    for row in manifest["models"]:
+        row["version"] = "9.9.9"
+    (stage.folder / "models" / "new").write_text(json.dumps(manifest))
+    (stage.folder / "models" / "new").replace(stage.folder / "models" / "manifest.json")
+    stage.wait(
+        lambda: stage.report()["models"]["phase_imbalance"]["version"] == "9.9.9", "the daemon to see the new manifest"
+    )
+    stage.send(15, ahead=120.0)
+    stage.settle()
+
+    def versions() -> set[str]:
+        with connect(stage.endpoint) as client:
+            twin = client.twins.get("mp-1")
+        modules = [
+            twin["mlEngine"][f"{name}Predictions"] for name in ("monitoring", "maintenance", "energy", "decision")
+        ]
+        return {one.get("modelVersion", "") for module in modules for one in module.values() if isinstance(one, dict)}
+
+    stage.wait(lambda: "9.9.9" in versions(), "answers of the new version on the twin")
+    assert {row["state"] for row in stage.report()["models"].values()} <= {"installed", "absent"}

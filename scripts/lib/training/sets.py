@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from training import dispatch_set, plans
+from training import balance_set, dispatch_set, plans
 from training.days import quality_rows
+from training.flow_set import flow, flow_rows
 from training.frequency_set import FrequencyPlan, frequency, frequency_rows
 from training.plans import Split
 from training.quiet import STREAM, stream
@@ -62,4 +63,6 @@ SETS: Final = (
     WorldSet("quality", ("quality",), _quality, plans.quality),
     WorldSet("dispatch", ("dispatch",), dispatch_set.dispatch_rows, dispatch_set.split),
     WorldSet("frequency", ("frequency",), _frequency, frequency),
+    WorldSet("divided", ("divided",), balance_set.balance_rows, balance_set.split),
+    WorldSet("flow", ("flow",), flow_rows, flow),
 )

@@ -25,7 +25,7 @@ from remhart_adt.simulate.spec import Bank, Breaker, FeederSpec, Line, Solar
 from remhart_adt.simulate.weather import OrnsteinUhlenbeck
 from training.faults import FAULTS, Fault, apply_engine, apply_phasors, apply_readings, draw_faults
 
-__all__ = ["World", "WorldPlan", "build", "point_infos", "thin"]
+__all__ = ["World", "WorldPlan", "build", "feeder_info", "point_infos", "thin"]
 
 Floats = NDArray[np.float64]
 MINUTE_US: Final = 60_000_000
@@ -106,6 +106,19 @@ def point_infos(spec: FeederSpec) -> list[PointInfo]:
     return out
 
 
+def feeder_info(spec: FeederSpec) -> FeederInfo:
+    """The feeder as its twins declare it, in the state in which they are written down."""
+    t = spec.transformer
+    bank = next((e for e in spec.elements if isinstance(e, Bank)), None)
+    return FeederInfo(
+        spec.source.id, spec.points[0].id, t.kva * 1000, t.no_load_loss_w, t.load_loss_w,
+        short_circuit_v=t.uk_percent / 100, tap_min=t.tap_min, tap_max=t.tap_max, tap_step=t.tap_step / 100,
+        tap_position=t.tap, bank_step_var=bank.step_kvar * 1000 if bank else None,
+        bank_steps=bank.steps if bank else None, steps_on=bank.steps_on if bank else None,
+        transformer_id=t.id, bank_id=bank.id if bank else None,
+    )  # fmt: skip
+
+
 def build(plan: WorldPlan) -> World:
     """Simulate one world; the same plan gives the same world."""
     spec = FEEDERS[plan.feeder]
@@ -159,10 +172,9 @@ def build(plan: WorldPlan) -> World:
     away = np.abs(v - positive[..., None] * np.array([1, _A**2, _A]))
     s = v * i.conj()
     magnitude = np.abs(v) / nominal
-    t = spec.transformer
-    info = FeederInfo(spec.source.id, spec.points[0].id, t.kva * 1000, t.no_load_loss_w, t.load_loss_w)
     return World(
-        plan, spec, infos, info, time_us, values, np.flatnonzero((time_us - plan.start_us) % MINUTE_US == 0), burst,
+        plan, spec, infos, feeder_info(spec), time_us, values,
+        np.flatnonzero((time_us - plan.start_us) % MINUTE_US == 0), burst,
         vuf, away.argmax(2).astype(np.int8), sol.losses_w, s.real.sum(2), s.imag.sum(2),
         np.abs(i).max(2) / feeder.rated_a, ambient, code, shift,
         ((magnitude >= 0.9) & (magnitude <= 1.1)).all(2) & sol.converged[:, None], magnitude, hertz, faults,

@@ -25,7 +25,7 @@ from remhart_adt.scoring.drift import FILE as REFERENCE
 from remhart_adt.scoring.drift import Drift, Reference
 from remhart_adt.scoring.due import answering
 from remhart_adt.scoring.features import FEATURES, INDEX
-from remhart_adt.scoring.feeder import Missing, feeder_features
+from remhart_adt.scoring.feeder import FEEDER_FEATURES, Missing, feeder_features
 from remhart_adt.scoring.manifest import Entry, read_manifest
 from remhart_adt.scoring.sessions import Model
 from remhart_adt.scoring.types import (
@@ -46,6 +46,8 @@ __all__ = ["Engine", "Prepared", "map_key"]
 _log = log.get(__name__)
 _NOT_INSTALLED: Final = "not installed"
 _PLACE: Final = {model.id: k for k, model in enumerate(MODELS)}
+# Of the feeder table: what is there only when a tap changer, or a bank, is declared with its position.
+_CONTROLS: Final = [list(FEEDER_FEATURES).index(name) for name in ("tap_step", "bank_step")]
 # Below this a phase counts as dead (IEEE 1159: interruption).
 _DEAD: Final = 0.1
 _PHASE_OF: Final = {f"{block}_{x.lower()}": x for block in ("v", "i", "p", "q", "thdv", "thdi") for x in PHASES}
@@ -266,7 +268,8 @@ class Engine:
         if not wanted:
             return {}
         try:
-            end_us, features = feeder_features(windows, feeder, members)
+            day = any(model.entry.needs.quarters_of_members for model in wanted)
+            end_us, features = feeder_features(windows, feeder, members, day=day)
         except Missing as missing:
             return {
                 model.entry.id: FeederScore(
@@ -282,7 +285,7 @@ class Engine:
     ) -> FeederScore:
         entry = model.entry
         blank = FeederScore(entry.id, feeder.feeder_id, end_us, Status.OK, "", {})
-        if (reason := _feeder_lacks(entry, feeder)) is not None:
+        if reason := _feeder_lacks(entry, feeder, features[0]) or _feeder_reason(entry, features[0]):
             return replace(blank, status=Status.ABSTAINED, reason=reason)
         try:
             answer = model.run(features[:, entry.columns])
@@ -308,8 +311,10 @@ def map_key(component: str) -> str:
     return f"_{component[1:]}" if component.startswith("$") else component
 
 
-def _feeder_lacks(entry: Entry, feeder: FeederInfo) -> str | None:
-    """What a feeder model needs and the feeder does not declare."""
+def _feeder_lacks(entry: Entry, feeder: FeederInfo, row: NDArray[np.float32]) -> str | None:
+    """What a feeder model needs and the feeder, whose features are `row`, does not declare."""
+    if entry.needs.controls and np.isnan(row[_CONTROLS]).all():
+        return "no tap changer or capacitor bank with a known position is declared"
     have = len(feeder.units)
     if have >= entry.needs.units:
         return None
@@ -360,6 +365,24 @@ def _spread(spec: OutputSpec, able: NDArray[np.bool_], answers: NDArray[Any]) ->
     column = _blank(spec, len(able))
     column[able] = answers
     return column
+
+
+def _feeder_reason(entry: Entry, features: NDArray[np.float32]) -> str:
+    """Why a feeder model must abstain for what its members meter or where it is set; empty when it need not."""
+    needs, row = entry.needs, dict(zip(FEEDER_FEATURES, features.tolist(), strict=True))
+    if row["head_phases"] < needs.phases:
+        return f"needs {needs.phases} metered phases at the head"
+    if needs.quarters_of_members:
+        if row["leaves_blind"] > 0:
+            return f"missing channel: p or v of a metered phase at {row['leaves_blind']:.0f} members"
+        if row["day_quarters"] < needs.quarters_of_members:
+            have, least = int(row["day_quarters"]), needs.quarters_of_members
+            return f"cold start: {have} of {least} quarter hours of every member"
+        if not row["day_infeed_w"] > 0:
+            return "the feeder fed back over the last day"
+    if needs.controls and np.isnan([row["tap_step"], row["bank_step"]]).all():
+        return "no tap changer or capacitor bank with a known position is declared"
+    return ""
 
 
 def _blank(spec: OutputSpec, n: int) -> NDArray[Any]:

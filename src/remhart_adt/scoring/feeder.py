@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from remhart_adt.scoring.moves import MOVE_FEATURES, move_features
 from remhart_adt.scoring.types import UNITS, FeederInfo, PointInfo
 from remhart_adt.scoring.windows import MINUTE_COLUMNS, MINUTE_US, SLOT_US, Windows
 
@@ -55,6 +56,19 @@ FEEDER_FEATURES: Final[Mapping[str, tuple[str, str]]] = {
             "cost_c": ("declared quadratic cost", "1/kW^2h"),
         }.items()
     },
+    **MOVE_FEATURES,
+    "head_q": ("Q of the head over that rating", "p.u."),
+    "v_head": ("mean phase voltage of the head over nominal", "p.u."),
+    "v_lowest": ("lowest energised phase voltage of all members over nominal", "p.u."),
+    "v_highest": ("highest phase voltage of all members over nominal", "p.u."),
+    "short_circuit_v": ("declared short-circuit voltage of the transformer; NaN when not declared", "p.u."),
+    "tap_position": ("tap position; NaN when position, limits or step are not declared", "-"),
+    "tap_down": ("positions below the present one; NaN likewise", "-"),
+    "tap_up": ("positions above the present one; NaN likewise", "-"),
+    "tap_step": ("voltage of one tap position; NaN likewise", "p.u."),
+    "steps_on": ("capacitor steps that are on; NaN when the bank or its state is not declared", "-"),
+    "steps_off": ("capacitor steps that are off; NaN likewise", "-"),
+    "bank_step": ("size of one step over the rating; NaN likewise", "p.u."),
 }
 _M: Final = {name: i for i, name in enumerate(MINUTE_COLUMNS)}
 
@@ -70,10 +84,11 @@ class Missing(Exception):  # noqa: N818 - carries the reason of an abstention, i
 
 
 def feeder_features(
-    windows: Sequence[Windows], feeder: FeederInfo, members: Sequence[str]
+    windows: Sequence[Windows], feeder: FeederInfo, members: Sequence[str], *, day: bool = False
 ) -> tuple[int, NDArray[np.float32]]:
     """End of the minute spoken of (us) and its features (1, len(FEEDER_FEATURES)).
 
+    Those of the last day and its moves cost more than all others together: without `day` they are NaN.
     The minute is the latest complete one of the most advanced member. Raises Missing with the reason and the list.
     """
     homes = {member: _home(windows, member) for member in dict.fromkeys((feeder.head_id, *members))}
@@ -93,7 +108,10 @@ def feeder_features(
     if no_power:
         raise Missing("missing channel: p, v of the head", no_power, end_us)
     row = _features(feeder, infos, values, end_us)
-    row |= _supply(feeder, infos, values, {m: home for m, home in homes.items() if home is not None}, end_us, row)
+    found = {m: home for m, home in homes.items() if home is not None}
+    row |= _supply(feeder, infos, values, found, end_us, row)
+    moves = move_features(found, feeder, infos, end_us, row["rated_va"]) if day else {}
+    row |= {name: moves.get(name, float("nan")) for name in MOVE_FEATURES}
     return end_us, np.array([[row[name] for name in FEEDER_FEATURES]], np.float32)
 
 
@@ -158,7 +176,6 @@ def _features(
         raise Missing("feeder not energised", (), end_us)
     load = apparent / rated
     return {
-        "rated_va": rated,
         "infeed_w": infeed,
         "head_load": load,
         "head_reactive": reactive / apparent,
@@ -171,6 +188,11 @@ def _features(
         "drop_max": max(drops),
         "no_load_share": _share(feeder.no_load_loss_w, 1.0, infeed),
         "load_loss_share": _share(feeder.load_loss_w, load**2, infeed),
+        "rated_va": rated,
+        "head_q": reactive / rated,
+        **_voltages(feeder, infos, values),
+        "short_circuit_v": float("nan") if feeder.short_circuit_v is None else feeder.short_circuit_v,
+        **_controls(feeder, rated),
     }
 
 
@@ -212,6 +234,39 @@ def _slot_mean(window: Windows, row: int, slot: int) -> float:
     """Total P of a closed quarter hour (W); NaN when there is none."""
     at = slot % window.long.shape[1]
     return float(window.long[row, at, 0]) if window.long_tag[row, at] == slot else float("nan")
+
+
+def _voltages(
+    feeder: FeederInfo, infos: Mapping[str, PointInfo], values: Mapping[str, NDArray[np.float64]]
+) -> dict[str, float]:
+    """Head's mean, lowest and highest phase voltage in p.u.; a phase below half of nominal is dead and left out."""
+    live = {}
+    for member, info in infos.items():
+        u = values[member][6:9] / info.nominal_v_ln
+        live[member] = u[u > 0.5]
+    every = np.concatenate(list(live.values()))
+    head = live[feeder.head_id]
+    nan = float("nan")
+    return {
+        "v_head": float(head.mean()) if len(head) else nan,
+        "v_lowest": float(every.min()) if len(every) else nan,
+        "v_highest": float(every.max()) if len(every) else nan,
+    }
+
+
+def _controls(feeder: FeederInfo, rated: float) -> dict[str, float]:
+    """What can be set, as far as it is declared in full and in order."""
+    tap = dict.fromkeys(("tap_position", "tap_down", "tap_up", "tap_step"), float("nan"))
+    bank = dict.fromkeys(("steps_on", "steps_off", "bank_step"), float("nan"))
+    low, high, at, step = feeder.tap_min, feeder.tap_max, feeder.tap_position, feeder.tap_step
+    if low is not None and high is not None and at is not None and step is not None and low <= at <= high:
+        tap = {
+            "tap_position": float(at), "tap_down": float(at - low), "tap_up": float(high - at), "tap_step": step,
+        }  # fmt: skip
+    size, steps, on = feeder.bank_step_var, feeder.bank_steps, feeder.steps_on
+    if size is not None and steps is not None and on is not None and 0 <= on <= steps:
+        bank = {"steps_on": float(on), "steps_off": float(steps - on), "bank_step": size / rated}
+    return {**tap, **bank}
 
 
 def _share(watts: float | None, factor: float, infeed: float) -> float:

@@ -98,7 +98,8 @@ class Model:
             return column
         column = column.astype(np.int64)
         highest = len(output.values) - 1 if output.kind == "enum" else np.iinfo(np.int64).max
-        lowest = -1 if output.optional else 0 if output.kind == "enum" else np.iinfo(np.int64).min
+        absent = output.spec().absent_code
+        lowest = absent if output.optional else 0 if output.kind == "enum" else np.iinfo(np.int64).min
         if ((column < lowest) | (column > highest)).any():
             raise ModelError(self.entry.id, f"output {output.name} has a code outside its range")
         return column

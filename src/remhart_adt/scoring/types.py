@@ -121,8 +121,11 @@ class UnitInfo:
 class FeederInfo:
     """What belongs together under one source: the scope of feeder models.
 
-    `head_id` is the point that meters the infeed. `rated_va`, `no_load_loss_w` and `load_loss_w` are the supplying
-    transformer's nameplate values (three-phase); None where not declared.
+    `head_id` is the point that meters the infeed. `rated_va`, `no_load_loss_w`, `load_loss_w` and `short_circuit_v`
+    (p.u. of rated voltage at rated current) are the supplying transformer's nameplate values (three-phase); None where
+    not declared. `tap_*`: its tap changer, where a higher position raises the low-voltage side by `tap_step` (p.u.);
+    `bank_*` and `steps_on`: the feeder's largest capacitor bank, `bank_step_var` the three-phase size of a step at
+    rated voltage. `transformer_id` and `bank_id` name the components that report the position and the steps.
     """
 
     feeder_id: str
@@ -130,15 +133,36 @@ class FeederInfo:
     rated_va: float | None = None
     no_load_loss_w: float | None = None
     load_loss_w: float | None = None
+    short_circuit_v: float | None = None
+    tap_min: int | None = None
+    tap_max: int | None = None
+    tap_step: float | None = None
+    tap_position: int | None = None
+    bank_step_var: float | None = None
+    bank_steps: int | None = None
+    steps_on: int | None = None
+    transformer_id: str | None = None
+    bank_id: str | None = None
     # The infeed first, if it has a price, then the units of the feeder by id.
     units: tuple[UnitInfo, ...] = ()
+    short_circuit_v: float | None = None
+    tap_min: int | None = None
+    tap_max: int | None = None
+    tap_step: float | None = None
+    tap_position: int | None = None
+    bank_step_var: float | None = None
+    bank_steps: int | None = None
+    steps_on: int | None = None
+    transformer_id: str | None = None
+    bank_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OutputSpec:
     """One output of a model: `kind` is double, integer, boolean or enum; `values` are an enum's labels in code order.
 
-    `optional` outputs may be absent for a row (NaN, or -1 for integers and enums); all others must be finite.
+    `optional` outputs may be absent for a row (NaN, or `absent_code` for integers and enums); all others must be
+    finite.
     """
 
     name: str
@@ -149,6 +173,11 @@ class OutputSpec:
     values: tuple[str, ...] = ()
     optional: bool = False
     description: str = ""
+
+    @property
+    def absent_code(self) -> int:
+        """-1, or the number below the range of an integer that may be negative (a tap position)."""
+        return _ABSENT_CODE if self.low is None else min(_ABSENT_CODE, int(self.low) - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +269,6 @@ def output_value(spec: OutputSpec, raw: Any) -> Any:
         code = int(raw)
         return spec.values[code] if 0 <= code < len(spec.values) else None
     if spec.kind == "integer":
-        return None if int(raw) == _ABSENT_CODE else int(raw)
+        return None if int(raw) == spec.absent_code else int(raw)
     number = float(raw)
     return number if number == number else None

@@ -181,7 +181,7 @@ class Feeder:
             f"mvasc3={source.mva_sc3} mvasc1={source.mva_sc1}",
             f"new transformer.t phases=3 windings=2 buses=(mv b0) conns=(delta wye) kvs=({source.kv} {t.lv_kv}) "
             f"kvas={kva} xhl={reactance:.6f} %loadloss={copper:.6f} %noloadloss={t.no_load_loss_w / t.kva / 10:.6f} "
-            f"wdg=2 tap={self._ratio(t.tap)} maxtap=1.2 mintap=0.8",
+            f"wdg={t.tap_winding} maxtap=1.25 mintap=0.8 tap={self._ratio(t.tap)}",
         )
         for k, e in enumerate(spec.elements, start=1):
             ends = f"bus1=b{self._parent[k]} bus2=b{k} phases=3 c1=0 c0=0"
@@ -235,7 +235,9 @@ class Feeder:
             )
 
     def _ratio(self, tap: int) -> str:
-        return f"{1 + tap * self.spec.transformer.tap_step / 100:.6f}"
+        t = self.spec.transformer
+        ratio = 1 + tap * t.tap_step / 100
+        return f"{ratio if t.tap_winding == 2 else 1 / ratio:.6f}"
 
     @staticmethod
     def _states(on: int, steps: int) -> str:
@@ -266,7 +268,7 @@ class Feeder:
         if tap != self._tap:
             if not t.tap_min <= tap <= t.tap_max:
                 raise SimulationError(f"tap {tap} is outside {t.tap_min}..{t.tap_max}", where=t.id)
-            self._command(f"transformer.t.wdg=2 tap={self._ratio(tap)}")
+            self._command(f"transformer.t.wdg={t.tap_winding} tap={self._ratio(tap)}")
             self._tap = tap
         if self.bank is not None and steps != self._steps:
             if not 0 <= steps <= self.bank.steps:

@@ -8,12 +8,12 @@ Each such value bears the greatest source time that went into it, so a later sta
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from remhart_adt.clock import format_us
 from remhart_adt.ids import MODEL_BY_ID
-from remhart_adt.scoring.types import FeederScore, Status
+from remhart_adt.scoring.types import FeederInfo, FeederScore, Status
 from remhart_adt.sync.effects import HEADLINES, prediction_path
 from remhart_adt.sync.lanes import FLOW, REMOVE, SUPPLY, LaneWrite, Target, feeder_lane
 from remhart_adt.sync.site import ComponentInfo, Edge, Site
@@ -63,6 +63,7 @@ class Grid:
         self.switches: dict[str, dict[str, SwitchReport]] = {}
         self.flows: dict[str, dict[str, Flow]] = {}
         self.windows: dict[str, Windows] = {}
+        self._controls: dict[str, tuple[int | None, int | None]] = {}
         self._told: dict[Target, Any] = {}
         self._told_feeders: dict[tuple[str, str], FeederScore] = {}
         self.adopt(site)
@@ -124,6 +125,15 @@ class Grid:
                 for edge in self._edges_into.get(component, ()):
                     writes += self._flow_write(edge)
         return writes
+
+    def controlled(self, name: str, tap: int | None, steps: int | None) -> list[LaneWrite]:
+        """A component has reported its tap position or the steps that are on: its feeder is judged again."""
+        before = self._controls.get(name, (None, None))
+        self._controls[name] = (before[0] if tap is None else tap, before[1] if steps is None else steps)
+        if self._controls[name] == before:
+            return []
+        feeders = enumerate(info for info, _ in self.site.feeders)
+        return [w for i, info in feeders if name in (info.transformer_id, info.bank_id) for w in self._feeder_writes(i)]
 
     def minuted(self, points: Iterable[str]) -> list[LaneWrite]:
         """Points have entered a new minute: the feeders they belong to are judged again."""
@@ -214,8 +224,21 @@ class Grid:
 
     # --- feeders ------------------------------------------------------------------------------------------------------
 
+    def _as_set(self, feeder: FeederInfo) -> FeederInfo:
+        """The feeder with tap and steps as last reported, where the twin's own are older."""
+        tap, _ = self._controls.get(feeder.transformer_id or "", (None, None))
+        _, steps = self._controls.get(feeder.bank_id or "", (None, None))
+        if tap is None and steps is None:
+            return feeder
+        return replace(
+            feeder,
+            tap_position=feeder.tap_position if tap is None else tap,
+            steps_on=feeder.steps_on if steps is None else steps,
+        )
+
     def _feeder_writes(self, i: int) -> list[LaneWrite]:
         feeder, members = self.site.feeders[i]
+        feeder = self._as_set(feeder)
         windows = [self.windows[partition] for partition in sorted(self.windows)]
         writes = []
         for model_id, score in self._engine.feeder(windows, feeder, members).items():

@@ -298,6 +298,7 @@ class Processor:
         fresh: dict[str, list[int]] = {}
         heat: dict[str, LaneWrite] = {}
         switched: list[str] = []
+        controls: dict[str, tuple[int | None, int | None]] = {}
         for status in statuses:
             name, time_us = status.component_id, status.time_us
             memory = self._reported.setdefault(name, ComponentMemory())
@@ -315,6 +316,12 @@ class Processor:
                 write.ops["/electrical/tapPosition"] = status.tap_position
             if status.steps_on is not None:
                 write.ops["/electrical/stepsOn"] = status.steps_on
+            if status.tap_position is not None or status.steps_on is not None:
+                before = controls.get(name, (None, None))
+                controls[name] = (
+                    before[0] if status.tap_position is None else status.tap_position,
+                    before[1] if status.steps_on is None else status.steps_on,
+                )
             if status.temperature is not None:
                 heat[name] = _temperature(name, time_us, status.temperature)
             if status.switch_state is not None:
@@ -327,6 +334,8 @@ class Processor:
             assert write.carried is not None
             write.carried.fresh_us = np.array(fresh.get(name, []), np.int64)
         effects.writes += [*pending.values(), *heat.values()]
+        for name, (tap, steps) in controls.items():
+            effects.writes += self._grid.controlled(name, tap, steps)
         if switched:
             effects.writes += self._grid.switched(switched)
         return len(pending), stale

@@ -46,7 +46,8 @@ def make_report(daemon: Daemon) -> dict[str, Any]:
         "unfinished_batches": sum(stream.ledger.unfinished for stream in streams.streams.values()),
         "pending_targets": len(daemon.pending.dirty),
         "models": {
-            name: {"state": slot.state.value, "reason": slot.reason} for name, slot in daemon.engine.slots.items()
+            name: {"state": slot.state.value, "version": slot.version, "reason": slot.reason}
+            for name, slot in daemon.engine.slots.items()
         },
         "feature_psi": {} if daemon.engine.drift is None else daemon.engine.drift.psi(),
         "problems": daemon.problems(),

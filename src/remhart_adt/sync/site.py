@@ -85,7 +85,9 @@ class Site:
     def signature(self) -> tuple[Any, ...]:
         """Differs when the daemon has to take notice: structure, nominal values, ratings, switches moved by others."""
         switches = {name: self.topology.switch_of(name) for name in self.components}
-        return (dict(self.points), dict(self.components), self.edges, self.watches, self.feeders, switches)
+        # Tap and steps come with the stream, and the twin says what this daemon wrote.
+        feeders = tuple((replace(info, tap_position=None, steps_on=None), members) for info, members in self.feeders)
+        return (dict(self.points), dict(self.components), self.edges, self.watches, feeders, switches)
 
     def watches_of_point(self) -> dict[str, list[Watch]]:
         """Point id -> the relationships that end at it."""
@@ -147,7 +149,7 @@ def build_site(
         if component is not None and (feeder := topology.source_of(component)) is not None:
             infos[name] = replace(infos[name], feeder_id=feeder)
     feeders = tuple(_feeders(topology, components, infos))
-    _with_banks(topology, components, infos, feeders)
+    _with_banks(infos, feeders)
     return Site(
         infos,
         {name: _component(components[name]) for name in sorted(components)},
@@ -172,6 +174,11 @@ def _is(twin: Mapping[str, Any], interface: str) -> bool:
 def _number(document: Mapping[str, Any], key: str) -> float | None:
     value = document.get(key)
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value > 0 else None
+
+
+def _whole(document: Mapping[str, Any], key: str) -> int | None:
+    value = document.get(key)
+    return int(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _component(twin: Mapping[str, Any]) -> ComponentInfo:
@@ -205,23 +212,30 @@ def _point(
     )
 
 
-def _with_banks(
-    topology: Topology,
-    components: Mapping[str, Mapping[str, Any]],
-    infos: dict[str, PointInfo],
-    feeders: Iterable[tuple[FeederInfo, tuple[str, ...]]],
-) -> None:
+def _with_banks(infos: dict[str, PointInfo], feeders: Iterable[tuple[FeederInfo, tuple[str, ...]]]) -> None:
     """Tell each head of its feeder's largest capacitor bank: steps are planned where all of the load is seen."""
     for feeder, _ in feeders:
-        banks = []
-        for name in topology.members(feeder.feeder_id):
-            electrical = dict(components[name].get("electrical") or {})
-            step, steps = _number(electrical, "stepKvar"), _number(electrical, "steps")
-            if components[name].get("componentType") == "capacitor_bank" and step is not None and steps is not None:
-                banks.append((step * steps, step, int(steps)))
-        if banks:
-            _, step, steps = max(banks)
-            infos[feeder.head_id] = replace(infos[feeder.head_id], bank_step_var=1000.0 * step, bank_steps=steps)
+        if feeder.bank_id is not None:
+            infos[feeder.head_id] = replace(
+                infos[feeder.head_id], bank_step_var=feeder.bank_step_var, bank_steps=feeder.bank_steps
+            )
+
+
+def _bank(
+    topology: Topology, components: Mapping[str, Mapping[str, Any]], source: str
+) -> tuple[str, float, int, int | None] | None:
+    """Id, step (var), steps, and steps that are on, of the largest bank under a source."""
+    banks = []
+    for name in topology.members(source):
+        electrical = dict(components[name].get("electrical") or {})
+        step, steps = _number(electrical, "stepKvar"), _number(electrical, "steps")
+        if components[name].get("componentType") == "capacitor_bank" and step is not None and steps is not None:
+            banks.append((step * steps, step, int(steps), name))
+    if not banks:
+        return None
+    _, step, steps, name = max(banks)
+    on = _whole(dict(components[name].get("electrical") or {}), "stepsOn")
+    return name, 1000.0 * step, steps, on
 
 
 def _feeders(
@@ -238,15 +252,27 @@ def _feeders(
         if head is None:
             continue
         plate = components[at]
-        losses = dict(plate.get("electrical") or {})
+        electrical = dict(plate.get("electrical") or {})
+        short, tap_step = _number(electrical, "shortCircuitVoltage"), _number(electrical, "tapStep")
+        bank, step_var, steps, on = _bank(topology, components, source) or (None, None, None, None)
         yield (
             FeederInfo(
                 source,
                 head,
                 _number(plate, "ratedCapacity"),
-                _number(losses, "noLoadLoss"),
-                _number(losses, "loadLoss"),
+                _number(electrical, "noLoadLoss"),
+                _number(electrical, "loadLoss"),
                 units=_units(topology, components, members, (supply, source), head),
+                short_circuit_v=None if short is None else short / 100,
+                tap_min=_whole(electrical, "tapMin"),
+                tap_max=_whole(electrical, "tapMax"),
+                tap_step=None if tap_step is None else tap_step / 100,
+                tap_position=_whole(electrical, "tapPosition"),
+                bank_step_var=step_var,
+                bank_steps=steps,
+                steps_on=on,
+                transformer_id=at,
+                bank_id=bank,
             ),
             members,
         )

@@ -7,10 +7,12 @@ from collections.abc import Iterable
 from training.recipe import Recipe
 from training.recipes.energy_loss import EnergyLoss
 from training.recipes.frequency_stability import FrequencyStability
+from training.recipes.load_balancing import LoadBalancing
 from training.recipes.load_forecast import LoadForecast
 from training.recipes.optimal_dispatch import OptimalDispatch
 from training.recipes.overload_risk import OverloadRisk
 from training.recipes.phase_imbalance import PhaseImbalance
+from training.recipes.power_flow_optimization import PowerFlowOptimization
 from training.recipes.power_quality_index import PowerQualityIndex
 from training.recipes.reactive_power import ReactivePower
 from training.recipes.voltage_anomaly import VoltageAnomaly
@@ -29,6 +31,8 @@ RECIPES: dict[str, Recipe] = {
         EnergyLoss(),
         ReactivePower(),
         OptimalDispatch(),
+        LoadBalancing(),
+        PowerFlowOptimization(),
     )
 }
 
