@@ -23,7 +23,7 @@ from remhart_adt.scoring.types import ModelScores
 INFOS = site_50()
 ENTRIES = read_manifest(models_dir()).entries
 # What a day of minutes of V, I, P, Q and f is not enough for: model -> how its reason begins.
-MORE: dict[str, str] = {}
+MORE: dict[str, str] = {"frequency_stability": "frequency less often than every 6 s"}
 POINT_MODELS = tuple(name for name, entry in ENTRIES.items() if entry.scope == "point" and name not in MORE)
 
 

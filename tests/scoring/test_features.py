@@ -42,7 +42,9 @@ def test_docs_table_is_generated_from_the_code() -> None:
 
 def test_every_feature_is_filled_when_all_is_there() -> None:
     info = PointInfo("x", 230.0, 50.0, 63.0, kind="transformer", bank_step_var=5000.0, bank_steps=4)
+    # The last seconds of the frequency need readings by the second.
     times = minutes(8 * 96 * 2, every_us=450_000_000)
+    times = np.r_[times, times[-1] + 1_000_000 * np.arange(1, 41)]
     cells = values(info, times)
     cells[:, C["i_n"]] = 3.0
     cells[:, C["thdv_a"] : C["thdi_c"] + 1] = 2.0

@@ -9,6 +9,7 @@ from typing import Any, Final
 from training import balance_set, dispatch_set, plans
 from training.days import quality_rows
 from training.flow_set import flow, flow_rows
+from training.frequency_set import FrequencyPlan, frequency, frequency_rows
 from training.plans import Split
 from training.quiet import STREAM, stream
 from training.samples import feeder_rows, join, overload_rows, point_rows
@@ -51,12 +52,17 @@ def _quiet(plan: WorldPlan) -> dict[str, Any]:
     return {"quiet": stream(build(plan), STREAM)}
 
 
+def _frequency(plan: FrequencyPlan) -> dict[str, Any]:
+    return {"frequency": frequency_rows(plan)}
+
+
 SETS: Final = (
     WorldSet("ordinary", ("points", "feeder", "heat"), _ordinary, plans.ordinary),
     WorldSet("quiet", ("quiet",), _quiet, plans.quiet),
     WorldSet("skewed", ("uneven",), _skewed, plans.skewed),
     WorldSet("quality", ("quality",), _quality, plans.quality),
     WorldSet("dispatch", ("dispatch",), dispatch_set.dispatch_rows, dispatch_set.split),
+    WorldSet("frequency", ("frequency",), _frequency, frequency),
     WorldSet("divided", ("divided",), balance_set.balance_rows, balance_set.split),
     WorldSet("flow", ("flow",), flow_rows, flow),
 )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from remhart_adt.readings import CHANNEL_INDEX
 from remhart_adt.scoring.features import FEATURES, INDEX, SLOT_NAMES
+from remhart_adt.scoring.frequency import frequency_features
 from remhart_adt.scoring.history import slot_features
 from remhart_adt.scoring.quality import line_unbalance
 from remhart_adt.scoring.windows import RAW, SLACK, SLOT_US, Step, Windows
@@ -63,6 +64,7 @@ def compute(windows: Windows, step: Step, points: F64, quality: NDArray[np.int8]
         _window(out, windows, step, twin, quality)
         _heat(out, now, twin)
         _residual(out)
+        _set(out, **frequency_features(windows, step, twin[:, 7]))
         single = out.astype(np.float32)
     single[~np.isfinite(single)] = np.nan
     return single

@@ -431,6 +431,11 @@ def _eligibility(
     if needs.quarters_of_voltage:
         have = prepared.features[chosen, INDEX["quality_windows"]]
         fail_counted(have, needs.quarters_of_voltage, "quarter hours with voltage")
+    if needs.frequency_s:
+        spacing = prepared.features[chosen, INDEX["f_spacing_s"]]
+        with np.errstate(invalid="ignore"):
+            fail(spacing > needs.frequency_s, f"frequency less often than every {needs.frequency_s:g} s")
+        fail(np.isnan(prepared.features[chosen, INDEX["f_lag10"]]), "less than 10 s of frequency")
     return reason, tuple(reasons)
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-__all__ = ["FEATURES", "INDEX", "LAGS_P", "LAGS_Q", "Feature", "markdown"]
+__all__ = ["FEATURES", "INDEX", "LAGS_F", "LAGS_P", "LAGS_Q", "Feature", "markdown"]
 
 
 class Feature(NamedTuple):
     """One row of the table. `needs` are channel names; `source` is where its past comes from: `twin` (declared),
-    `reading` (this instant), `last 16` or `last 128` raw readings, `quarter hours` (means of closed ones)."""
+    `reading` (this instant), `last 16`, `last 32` or `last 128` raw readings, `quarter hours` (means of closed ones).
+    """
 
     name: str
     formula: str
@@ -228,9 +229,21 @@ _RESIDUAL: Final = (
     Feature("residual_spread", "highest less lowest residual", "p.u.", (*_V, *_P, *_Q), "quarter hours"),
     Feature("residual_worst", "largest absolute residual", "p.u.", (*_V, *_P, *_Q), "quarter hours"),
 )
+# Seconds back, of the frequency.
+LAGS_F: Final = (1, 2, 3, 4, 5, 7, 10, 15)
+_FREQUENCY: Final = (
+    *(Feature(f"f_lag{k}", f"f {k} s ago less f now, over fn; linear between readings at most 10 s apart", "p.u.",
+              ("freq",), "last 32") for k in LAGS_F),
+    Feature("f_spacing_s", "mean time between readings that have f, last 30 s; else the time since the one before", "s",
+            ("freq",), "last 32"),
+    Feature("f_noise", "root mean square of a reading's f less the line through its neighbours, over fn", "p.u.",
+            ("freq",), "last 32"),
+    Feature("f_rate", "root mean square of the change of f between readings over the root of the time, over fn",
+            "p.u./sqrt(s)", ("freq",), "last 32"),
+)  # fmt: skip
 
 FEATURES: Final = (
-    *_TWIN, *_SAMPLE, *_VOLTAGE, *_CURRENT, *_POWER, *_HEAT, *_WINDOW, *_SLOTS, *_QUALITY, *_RESIDUAL,
+    *_TWIN, *_SAMPLE, *_VOLTAGE, *_CURRENT, *_POWER, *_HEAT, *_WINDOW, *_SLOTS, *_QUALITY, *_RESIDUAL, *_FREQUENCY,
 )  # fmt: skip
 INDEX: Final = {feature.name: i for i, feature in enumerate(FEATURES)}
 SLOT_NAMES: Final = tuple(feature.name for feature in (*_SLOTS, *_QUALITY))

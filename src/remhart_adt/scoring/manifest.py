@@ -70,6 +70,8 @@ class Needs(_Strict):
     quarters_of_voltage: int = Field(default=0, ge=0, le=96)
     # Of the feeder: so many units with limits and costs, the infeed among them.
     units: int = Field(default=0, ge=0, le=UNITS)
+    # Readings with a frequency so far apart at most (mean of the last 30 s, in s), and 10 s of them; 0: no need.
+    frequency_s: float = Field(default=0, ge=0, le=30)
     # Of the feeder: quarter hours of the last day with all its members; every leaf must meter P and V by phase then.
     quarters_of_members: int = Field(default=0, ge=0, le=96)
     # Of the feeder: a tap changer or a capacitor bank whose position is known.
