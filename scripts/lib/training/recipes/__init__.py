@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from training.recipe import Recipe
 from training.recipes.energy_loss import EnergyLoss
+from training.recipes.harmonic_analysis import HarmonicAnalysis
 from training.recipes.load_balancing import LoadBalancing
 from training.recipes.load_forecast import LoadForecast
 from training.recipes.optimal_dispatch import OptimalDispatch
@@ -22,6 +23,7 @@ RECIPES: dict[str, Recipe] = {
     recipe.id: recipe
     for recipe in (
         VoltageAnomaly(),
+        HarmonicAnalysis(),
         PhaseImbalance(),
         OverloadRisk(),
         PowerQualityIndex(),
