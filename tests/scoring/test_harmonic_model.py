@@ -7,6 +7,7 @@ import pytest
 from scoring_streams import MINUTE_US, START_US, C, batch, minutes, values
 
 from remhart_adt.scoring import Engine, PointInfo, Status, Windows
+from remhart_adt.scoring.features import INDEX
 from remhart_adt.scoring.types import ModelScores
 
 INFO = PointInfo("x", 230.0, 50.0, 63.0)
@@ -41,6 +42,19 @@ def value(scores: ModelScores, name: str) -> float:
 def why(scores: ModelScores) -> str:
     assert scores.status[-1] == Status.ABSTAINED
     return scores.reasons[int(scores.reason[-1])]
+
+
+def test_the_distortion_of_the_window_is_averaged_before_any_root(engine: Engine) -> None:
+    cells, share = distorted(0.0)[:16], np.linspace(0.1, 0.4, 16)[:, None]
+    fundamental = cells[:, C["i_a"] : C["i_c"] + 1].copy()
+    cells[:, C["i_a"] : C["i_c"] + 1] *= np.sqrt(1 + share**2)
+    cells[3, C["q_b"]] = np.nan
+    row = engine.prepare(Windows([INFO]), batch(["x"], np.zeros(16), TIMES[:16], cells)).features[-1]
+    square = (cells[:, C["v_a"] : C["v_c"] + 1] * fundamental * share / (230.0 * 63.0)) ** 2
+    expected = [square[:, 0].mean(), np.delete(square[:, 1], 3).mean(), square[:, 2].mean()]
+    assert [row[INDEX[f"distortion_square_{x}"]] for x in "abc"] == pytest.approx(expected, rel=1e-4)
+    current = (cells[:, C["i_a"] : C["i_c"] + 1] ** 2).sum(1).mean() / 63.0**2
+    assert row[INDEX["i_square_mean16"]] == pytest.approx(current, rel=1e-5)
 
 
 @pytest.mark.parametrize(("thd", "level"), [(0.4, 0), (2.99, 0), (3.0, 1), (5.0, 1), (5.01, 2), (14.0, 2)])
