@@ -183,7 +183,8 @@ def harmonic_rows(plan: HarmonicPlan) -> dict[str, Any]:
         "tdd": 100 * np.sqrt(life.found.i[t, p].max(1)) / rated[p],
         "sends": life.sends[p].astype(float), "point": p.astype(float),
     }  # fmt: skip
-    return {"harmonics": Samples(x, y, (life.time_us[t] - life.time_us[0]) // (1440 * _MINUTE_US))}
+    # A world is one block: strength, emission and background are drawn once for all of it.
+    return {"harmonics": Samples(x, y, np.zeros(len(x), np.int64))}
 
 
 def _batches(
