@@ -207,7 +207,7 @@ def _batches(
 
 
 def harmonics(quick: bool) -> Split:
-    """Full: 36 worlds of each learned feeder over the year. Quick: four of two. November is for tests."""
+    """Full: 36 worlds of each learned feeder over the year. Quick: nine short ones of two. November is for tests."""
     learn = LEARN_FEEDERS[:2] if quick else LEARN_FEEDERS
 
     def worlds(feeder: str, number: int, count: int, months: tuple[int, ...], first: int = 1) -> list[HarmonicPlan]:
@@ -215,10 +215,13 @@ def harmonics(quick: bool) -> Split:
         out = []
         for j in range(count):
             at = datetime(2025, months[j % len(months)], first + 5 * j % 13, 7 * j % 24, tzinfo=UTC)
-            out.append(HarmonicPlan(feeder, SEED + number + j, int(at.timestamp()) * 1_000_000, every=(1, 2, 5)[j % 3]))
+            out.append(
+                HarmonicPlan(feeder, SEED + number + j, int(at.timestamp()) * 1_000_000, length, (1, 2, 5)[j % 3])
+            )
         return out
 
-    each, check, judged, unseen = (4, 1, 1, 2) if quick else (36, 10, 8, 24)
+    each, check, judged, unseen = (9, 2, 2, 4) if quick else (36, 10, 8, 24)
+    length = 60 if quick else 600
     year = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12)
     return Split(
         learn=tuple(w for k, f in enumerate(learn) for w in worlds(f, 7000 + 100 * k, each, year)),

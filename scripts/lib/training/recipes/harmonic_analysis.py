@@ -273,7 +273,7 @@ class HarmonicAnalysis:
             ),
             f"class shares low/medium/high, {on}": [round(float((classes == k).mean()), 4) for k in range(3)],
             f"of points truly above 5 %: share called high / called low, THD not sent, {on}": [
-                round(float((mine[high] == k).mean()), 3) for k in (2, 0)
+                round(float((mine[high] == k).sum() / max(1, high.sum())), 3) for k in (2, 0)
             ],
             f"MAE of thdEstimate where THD is sent (the meter's own error), {on}": round(
                 float(np.abs(exact["thdEstimate"] - sent.y["thd"]).mean()), 3
