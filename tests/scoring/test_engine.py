@@ -149,7 +149,9 @@ def test_rates_follow_source_time(engine: Engine) -> None:
     assert len(models["voltage_anomaly"].rows) == len(times)
     assert len(models["overload_risk"].rows) == len(np.unique(times // MINUTE_US))
     assert len(models["load_forecast"].rows) == len(np.unique(times // (15 * MINUTE_US)))
-    assert len(models["harmonic_analysis"].rows) == len(models["load_forecast"].rows)
+    again = batch(["m1"], np.zeros(len(times)), times, values(info, times))
+    empty = Engine([]).process(warm([info]), again).models
+    assert len(empty["harmonic_analysis"].rows) == len(models["load_forecast"].rows)
 
 
 WARM = Windows(INFOS)

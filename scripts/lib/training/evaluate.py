@@ -64,6 +64,8 @@ def _prepare(recipe: Recipe, training: dict[str, Any]) -> None:
         recipe.constant = float(training["baseline_constant"])
     if hasattr(recipe, "ar"):
         recipe.ar = tuple(training["baseline_ar"])
+    if hasattr(recipe, "line"):
+        recipe.line = (float(training["baseline_offset"]), float(training["baseline_slope"]))
 
 
 def _alarms(model: Model, recipe: Recipe, quiet: list[Any]) -> dict[str, Any]:

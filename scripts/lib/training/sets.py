@@ -10,6 +10,7 @@ from training import balance_set, dispatch_set, plans
 from training.days import quality_rows
 from training.flow_set import flow, flow_rows
 from training.frequency_set import FrequencyPlan, frequency, frequency_rows
+from training.harmonics_set import harmonic_rows, harmonics
 from training.plans import Split
 from training.quiet import STREAM, stream
 from training.samples import feeder_rows, join, overload_rows, point_rows
@@ -65,4 +66,5 @@ SETS: Final = (
     WorldSet("frequency", ("frequency",), _frequency, frequency),
     WorldSet("divided", ("divided",), balance_set.balance_rows, balance_set.split),
     WorldSet("flow", ("flow",), flow_rows, flow),
+    WorldSet("harmonics", ("harmonics",), harmonic_rows, harmonics),
 )

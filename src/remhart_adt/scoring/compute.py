@@ -188,6 +188,8 @@ def _power(out: F64, now: F64, twin: F64) -> None:
         distortion=np.where(s_sum >= 0.03, (d[:, 0] + d[:, 1] + d[:, 2]) / s_sum, np.nan),
         thdv_max=_mean_min_max(thd[:, :3])[2], thdi_max=_mean_min_max(thd[:, 3:])[2],
     )  # fmt: skip
+    _phases(out, "thdv", thd[:, :3])
+    _phases(out, "thdi", thd[:, 3:])
 
 
 def _window(out: F64, windows: Windows, step: Step, twin: F64, quality: NDArray[np.int8]) -> None:
@@ -229,7 +231,22 @@ def _window(out: F64, windows: Windows, step: Step, twin: F64, quality: NDArray[
         q_step=q[:, -1] - q[:, -2], load_5min=np.sqrt(load),
         q_10min=_masked_mean(q, seconds >= -600.0), p_10min=_masked_mean(p, seconds >= -600.0),
     )  # fmt: skip
+    _distortion(out, raw, twin)
     _far(out, windows, step, twin)
+
+
+def _distortion(out: F64, raw: F64, twin: F64) -> None:
+    """The non-fundamental apparent power of IEEE 1459, squared and averaged before any root: a root of single readings
+    would turn the meters' noise into distortion."""
+    v, i, p, q = (raw[:, :, _C[f"{name}_a"] : _C[f"{name}_c"] + 1] for name in "vipq")
+    base = (twin[:, 0] * twin[:, 1])[:, None, None]
+    square = ((v * i) ** 2 - p * p - q * q) / base**2
+    for k, x in enumerate("abc"):
+        out[:, INDEX[f"distortion_square_{x}"]] = _masked_mean(square[:, :, k], np.bool_(True))
+    have = ~np.isnan(i)
+    total = np.where(have, i, 0.0) ** 2
+    total = np.where(have.any(2), total[:, :, 0] + total[:, :, 1] + total[:, :, 2], np.nan)
+    _set(out, i_square_mean16=_masked_mean(total, np.bool_(True)) / twin[:, 1] ** 2)
 
 
 def _sum_phases(raw: F64, name: str) -> F64:
@@ -239,7 +256,7 @@ def _sum_phases(raw: F64, name: str) -> F64:
     return np.where(np.isnan(a) & np.isnan(b) & np.isnan(c), np.nan, total)
 
 
-def _masked_mean(x: F64, where: NDArray[np.bool_]) -> F64:
+def _masked_mean(x: F64, where: NDArray[np.bool_] | np.bool_) -> F64:
     use = where & ~np.isnan(x)
     n = use.sum(1)
     return np.where(n > 0, np.where(use, x, 0.0).sum(1) / np.maximum(n, 1), np.nan)

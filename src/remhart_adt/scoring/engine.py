@@ -412,16 +412,23 @@ def _eligibility(
             for count in np.unique(counts[low]).tolist():
                 fail(low & (counts == count), f"cold start: {count} of {least} {what}")
 
+    def fail_measured(where: NDArray[np.bool_], text: str) -> None:
+        fail(where & ~enough, text)
+
     fail(prepared.bad[chosen], "quality bad")
-    phases = prepared.phases[chosen]
+    phases, absent = prepared.phases[chosen], prepared.absent[chosen]
+    enough = ~absent[:, [CHANNEL_INDEX[name] for name in needs.instead]].all(1)
     if needs.phases > 1:
-        fail(phases.sum(1) < needs.phases, f"needs {needs.phases} metered phases")
-    _fail_missing(needs.channels, prepared.absent[chosen], phases, fail)
+        fail_measured(phases.sum(1) < needs.phases, f"needs {needs.phases} metered phases")
+    _fail_missing(needs.channels, absent, phases, fail_measured)
     if needs.rating:
-        fail(~prepared.rated[chosen], "no rated current")
+        fail_measured(~prepared.rated[chosen], "no rated current")
     if needs.energised:
         with np.errstate(invalid="ignore"):
             fail(prepared.features[chosen, INDEX["v_max"]] < _DEAD, "not energised")
+    if needs.load > 0:
+        low = ~(prepared.features[chosen, INDEX["i_max"]] >= needs.load)
+        fail_measured(low, f"load below {needs.load:.0%} of the rating")
     if needs.readings > 1:
         fail_counted(prepared.seen[chosen].astype(np.float32), needs.readings, "readings")
     if needs.quarters_of_day:

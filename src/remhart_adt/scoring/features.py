@@ -242,8 +242,16 @@ _FREQUENCY: Final = (
             "p.u./sqrt(s)", ("freq",), "last 32"),
 )  # fmt: skip
 
+_HARMONIC: Final = (
+    *_each("distortion_square", "mean of S^2 - P^2 - Q^2, S = V_{x} I_{x}; below 0 by meter errors only", "p.u.",
+           (*_V, *_I, *_P, *_Q), "last 16"),
+    Feature("i_square_mean16", "mean of the sum of the squared phase currents", "p.u.", _I, "last 16"),
+    *_each("thdv", "THD of V_{x}", "%", ("thdv_a", "thdv_b", "thdv_c"), "reading"),
+    *_each("thdi", "THD of I_{x}", "%", ("thdi_a", "thdi_b", "thdi_c"), "reading"),
+)  # fmt: skip
+
 FEATURES: Final = (
-    *_TWIN, *_SAMPLE, *_VOLTAGE, *_CURRENT, *_POWER, *_HEAT, *_WINDOW, *_SLOTS, *_QUALITY, *_RESIDUAL, *_FREQUENCY,
+    *_TWIN, *_SAMPLE, *_VOLTAGE, *_CURRENT, *_POWER, *_HEAT, *_WINDOW, *_SLOTS, *_QUALITY, *_RESIDUAL, *_FREQUENCY, *_HARMONIC,
 )  # fmt: skip
 INDEX: Final = {feature.name: i for i, feature in enumerate(FEATURES)}
 SLOT_NAMES: Final = tuple(feature.name for feature in (*_SLOTS, *_QUALITY))

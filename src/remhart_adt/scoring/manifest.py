@@ -58,9 +58,15 @@ class Output(_Strict):
 
 
 class Needs(_Strict):
-    """When a model may speak. A reading that fails one of these makes it abstain, and the reason names which."""
+    """When a model may speak. A reading that fails one of these makes it abstain, and the reason names which.
+
+    `load` is the least current of the highest phase over the rating. A reading that has any of the channels `instead`
+    needs no `channels`, rating, phases or load.
+    """
 
     channels: tuple[str, ...] = ()
+    instead: tuple[str, ...] = ()
+    load: float = Field(default=0.0, ge=0.0, le=1.0)
     rating: bool = False
     phases: int = Field(default=1, ge=1, le=3)
     energised: bool = False
@@ -77,7 +83,7 @@ class Needs(_Strict):
     # Of the feeder: a tap changer or a capacitor bank whose position is known.
     controls: bool = False
 
-    @field_validator("channels")
+    @field_validator("channels", "instead")
     @classmethod
     def _known(cls, channels: tuple[str, ...]) -> tuple[str, ...]:
         unknown = [name for name in channels if name not in CHANNEL_INDEX]

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from training.recipe import Recipe
 from training.recipes.energy_loss import EnergyLoss
 from training.recipes.frequency_stability import FrequencyStability
+from training.recipes.harmonic_analysis import HarmonicAnalysis
 from training.recipes.load_balancing import LoadBalancing
 from training.recipes.load_forecast import LoadForecast
 from training.recipes.optimal_dispatch import OptimalDispatch
@@ -24,6 +25,7 @@ RECIPES: dict[str, Recipe] = {
     for recipe in (
         VoltageAnomaly(),
         FrequencyStability(),
+        HarmonicAnalysis(),
         PhaseImbalance(),
         OverloadRisk(),
         PowerQualityIndex(),
