@@ -251,7 +251,8 @@ _HARMONIC: Final = (
 )  # fmt: skip
 
 FEATURES: Final = (
-    *_TWIN, *_SAMPLE, *_VOLTAGE, *_CURRENT, *_POWER, *_HEAT, *_WINDOW, *_SLOTS, *_QUALITY, *_RESIDUAL, *_FREQUENCY, *_HARMONIC,
+    *_TWIN, *_SAMPLE, *_VOLTAGE, *_CURRENT, *_POWER, *_HEAT, *_WINDOW, *_SLOTS, *_QUALITY, *_RESIDUAL, *_FREQUENCY,
+    *_HARMONIC,
 )  # fmt: skip
 INDEX: Final = {feature.name: i for i, feature in enumerate(FEATURES)}
 SLOT_NAMES: Final = tuple(feature.name for feature in (*_SLOTS, *_QUALITY))
