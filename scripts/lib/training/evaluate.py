@@ -62,6 +62,8 @@ def _prepare(recipe: Recipe, training: dict[str, Any]) -> None:
         recipe.rule = float(training["baseline_line_share_per_load"])
     if hasattr(recipe, "constant"):
         recipe.constant = float(training["baseline_constant"])
+    if hasattr(recipe, "rules"):
+        recipe.rules = tuple(tuple(rule) for rule in training["baseline_rules"])
 
 
 def _alarms(model: Model, recipe: Recipe, quiet: list[Any]) -> dict[str, Any]:

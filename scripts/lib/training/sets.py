@@ -12,6 +12,8 @@ from training.flow_set import flow, flow_rows
 from training.plans import Split
 from training.quiet import STREAM, stream
 from training.samples import feeder_rows, join, overload_rows, point_rows
+from training.stress_set import split as stress_split
+from training.stress_set import stress_rows
 from training.world import WorldPlan, build, thin
 
 __all__ = ["SETS", "WorldSet"]
@@ -59,4 +61,5 @@ SETS: Final = (
     WorldSet("dispatch", ("dispatch",), dispatch_set.dispatch_rows, dispatch_set.split),
     WorldSet("divided", ("divided",), balance_set.balance_rows, balance_set.split),
     WorldSet("flow", ("flow",), flow_rows, flow),
+    WorldSet("stress", ("stress",), stress_rows, stress_split),
 )

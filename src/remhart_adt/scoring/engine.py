@@ -431,6 +431,9 @@ def _eligibility(
     if needs.quarters_of_voltage:
         have = prepared.features[chosen, INDEX["quality_windows"]]
         fail_counted(have, needs.quarters_of_voltage, "quarter hours with voltage")
+    if needs.quarters_of_current:
+        have = prepared.features[chosen, INDEX["slots_current"]]
+        fail_counted(have, needs.quarters_of_current, "quarter hours with current")
     return reason, tuple(reasons)
 
 

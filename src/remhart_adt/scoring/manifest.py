@@ -68,6 +68,7 @@ class Needs(_Strict):
     quarters_of_day: int = Field(default=0, ge=0, le=96)
     quarters_of_line: int = Field(default=0, ge=0, le=104)
     quarters_of_voltage: int = Field(default=0, ge=0, le=96)
+    quarters_of_current: int = Field(default=0, ge=0, le=96)
     # Of the feeder: so many units with limits and costs, the infeed among them.
     units: int = Field(default=0, ge=0, le=UNITS)
     # Of the feeder: quarter hours of the last day with all its members; every leaf must meter P and V by phase then.

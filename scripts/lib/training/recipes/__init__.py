@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from training.recipe import Recipe
 from training.recipes.energy_loss import EnergyLoss
+from training.recipes.equipment_failure import EquipmentFailure
 from training.recipes.load_balancing import LoadBalancing
 from training.recipes.load_forecast import LoadForecast
 from training.recipes.optimal_dispatch import OptimalDispatch
@@ -23,6 +24,7 @@ RECIPES: dict[str, Recipe] = {
     for recipe in (
         VoltageAnomaly(),
         PhaseImbalance(),
+        EquipmentFailure(),
         OverloadRisk(),
         PowerQualityIndex(),
         LoadForecast(),
