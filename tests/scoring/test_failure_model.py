@@ -1,4 +1,4 @@
-"""The equipment failure model: exact ageing, a risk that never falls with current, and silence where nothing is known."""
+"""The equipment failure model: exact ageing, a risk that never falls with current, silence where nothing is known."""
 
 from __future__ import annotations
 
@@ -45,9 +45,7 @@ def day(kind: str, level: float, site: tuple[float, float] = (230.0, 50.0)) -> t
 
 @pytest.mark.parametrize("kind", ["transformer", "transmission_line"])
 @pytest.mark.parametrize("history", [0.3, 2.0])
-def test_risk_never_falls_as_current_rises_to_three_times_the_rating(
-    engine: Engine, kind: str, history: float
-) -> None:
+def test_risk_never_falls_as_current_rises_to_three_times_the_rating(engine: Engine, kind: str, history: float) -> None:
     info, past = day(kind, history)
     windows = Windows([info])
     windows.push(batch(["x"], np.zeros(96), DAY[:96], past[:96]))
