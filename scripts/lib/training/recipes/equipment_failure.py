@@ -71,8 +71,9 @@ class EquipmentFailure:
         "Without an ambient or oil temperature a transformer is judged by its current, and ages are absent.",
         "Knows no weather forecast and no switching plans; an alarm after a cool day is mostly missed.",
         "Thermal constants are those the twin declares, else typical ones of an ONAN unit.",
-        "A meter that reads every 15 minutes takes a motor start for a quarter hour: life used then comes out too high.",
-        "Days differ in the simulation by a random factor with the spread seen at one measured transformer.",
+        "A meter that reads every 15 minutes takes a motor start for a quarter hour: life used is then too high.",
+        "Days differ in the simulation by a random factor; its spread (12 %) is that of one measured transformer.",
+        "The oil and gauge flags of that lightly loaded transformer are not foreseen: failureRisk stayed below 0.06.",
         "Above about 140 degC gas bubbles form (IEEE C57.91): FAA then understates the damage.",
         "timeToFailure is given where failureRisk is at least 0.5.",
     )
