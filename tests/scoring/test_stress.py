@@ -90,10 +90,19 @@ def test_without_ambient_or_oil_there_is_no_hot_spot_and_no_life() -> None:
     assert found["load_hour_day_max"] == pytest.approx(1.2, abs=1e-5)
 
 
-def test_an_ambient_sent_once_an_hour_is_enough() -> None:
+def test_an_ambient_is_good_for_two_hours_and_no_longer() -> None:
     info, cells = steady(1.0)
-    cells[np.arange(105) % 4 > 0, C["ambient_temp"]] = np.nan
+    cells[np.arange(105) % 8 > 0, C["ambient_temp"]] = np.nan
     assert last(info, cells)["life_day"] == pytest.approx(24 / 180_000 * 100, rel=1e-3)
+    column = np.full((1, 20), np.nan)
+    column[0, 19] = 30.0
+    spots = thermal.hot_spots(np.ones((1, 20)), np.full((1, 20), np.nan), column, HEAT)
+    assert np.isfinite(spots[0]).tolist() == [False] * 12 + [True] * 8
+
+
+def test_an_hour_counts_with_three_of_its_quarter_hours() -> None:
+    square = np.array([[4.0, 4.0, np.nan, 4.0, np.nan, 1.0, 1.0, 1.0]])
+    assert np.array_equal(thermal.hourly(square)[0], [4.0, np.nan, np.nan, 2.0, 1.0], equal_nan=True)
 
 
 def test_a_quarter_of_a_day_missing_is_too_much_for_a_days_life() -> None:

@@ -67,9 +67,9 @@ def slot_features(windows: Windows, row: NDArray[np.int64], slot: NDArray[np.int
     _quality_before(columns, days[:, :, 2:] / vn[:, None, None])
     heat = stress.Heat(oil_rise, ratio, exponent, oil_minutes, points[:, 9], points[:, 10])
     _stress(columns, short, current, heat)
-    day = np.stack([np.sqrt(p[k] * p[k] + q[k] * q[k]) for k in range(1, _DAY + 1)], axis=1)
-    before = np.sqrt(days[:, :, 0] ** 2 + days[:, :, 1] ** 2) / base
-    _peaks(columns, day, before)
+    # The first lags are 1 to 96, without a gap.
+    week = np.concatenate([long[:, :_DAY, :2], days[:, :, :2]], axis=1)
+    _peaks(columns, np.sqrt(week[:, :, 0] ** 2 + week[:, :, 1] ** 2) / base)
     return np.stack([columns[name] for name in SLOT_NAMES], axis=1)
 
 
@@ -252,10 +252,11 @@ def _stress(columns: dict[str, F64], short: F64, current: F64, heat: stress.Heat
     columns["load_hour_day_max"], columns["load_hour_day_age"] = np.sqrt(highest), age / 4
 
 
-def _peaks(columns: dict[str, F64], day: F64, before: F64) -> None:
-    """Daily highest apparent power: of the last day (m, 96) and of the six before it (m, 576), newest first."""
-    columns["s_day_max"] = stress.over_day(stress.hourly(day))[0]
-    peaks = [stress.over_day(stress.hourly(before[:, k : k + _DAY]))[0] for k in range(0, before.shape[1], _DAY)]
-    columns["s_days_max"] = stress.over_day(np.stack(peaks, axis=1))[0]
-    columns["s_days_mean"] = _seasonal(peaks)
-    columns["s_day_week_ago"] = peaks[-1]
+def _peaks(columns: dict[str, F64], week: F64) -> None:
+    """Daily highest apparent power from the last seven days (m, 672), newest first."""
+    highest = stress.over_day(stress.hourly(week.reshape(-1, _DAY)))[0].reshape(len(week), -1)
+    before = np.ascontiguousarray(highest[:, 1:])
+    columns["s_day_max"] = highest[:, 0].copy()
+    columns["s_days_max"] = stress.over_day(before)[0]
+    columns["s_days_mean"] = _seasonal([before[:, k] for k in range(before.shape[1])])
+    columns["s_day_week_ago"] = highest[:, -1].copy()
