@@ -72,7 +72,7 @@ class EquipmentFailure:
         "Knows no weather forecast and no switching plans; an alarm after a cool day is mostly missed.",
         "Thermal constants are those the twin declares, else typical ones of an ONAN unit.",
         "A meter that reads every 15 minutes takes a motor start for a quarter hour: life used is then too high.",
-        "Days differ in the simulation by a random factor; only its spread (12 %) is measured, at the transformer above.",
+        "Days differ in the simulation by a random factor; only its spread (12 %) is measured, at one transformer.",
         "The oil and gauge flags of that lightly loaded transformer are not foreseen: failureRisk stayed below 0.06.",
         "Above about 140 degC gas bubbles form (IEEE C57.91): FAA then understates the damage.",
         "timeToFailure is given where failureRisk is at least 0.5.",
