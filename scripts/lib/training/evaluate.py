@@ -66,6 +66,8 @@ def _prepare(recipe: Recipe, training: dict[str, Any]) -> None:
         recipe.ar = tuple(training["baseline_ar"])
     if hasattr(recipe, "line"):
         recipe.line = (float(training["baseline_offset"]), float(training["baseline_slope"]))
+    if hasattr(recipe, "rules"):
+        recipe.rules = tuple(tuple(rule) for rule in training["baseline_rules"])
 
 
 def _alarms(model: Model, recipe: Recipe, quiet: list[Any]) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from training.harmonics_set import harmonic_rows, harmonics
 from training.plans import Split
 from training.quiet import STREAM, stream
 from training.samples import feeder_rows, join, overload_rows, point_rows
+from training.stress_set import split as stress_split
+from training.stress_set import stress_rows
 from training.world import WorldPlan, build, thin
 
 __all__ = ["SETS", "WorldSet"]
@@ -67,4 +69,5 @@ SETS: Final = (
     WorldSet("divided", ("divided",), balance_set.balance_rows, balance_set.split),
     WorldSet("flow", ("flow",), flow_rows, flow),
     WorldSet("harmonics", ("harmonics",), harmonic_rows, harmonics),
+    WorldSet("stress", ("stress",), stress_rows, stress_split),
 )

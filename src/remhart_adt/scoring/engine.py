@@ -443,6 +443,9 @@ def _eligibility(
         with np.errstate(invalid="ignore"):
             fail(spacing > needs.frequency_s, f"frequency less often than every {needs.frequency_s:g} s")
         fail(np.isnan(prepared.features[chosen, INDEX["f_lag10"]]), "less than 10 s of frequency")
+    if needs.quarters_of_current:
+        have = prepared.features[chosen, INDEX["slots_current"]]
+        fail_counted(have, needs.quarters_of_current, "quarter hours with current")
     return reason, tuple(reasons)
 
 

@@ -222,6 +222,32 @@ _QUALITY: Final = (
     Feature("v_week_low", "lowest phase voltage of these days", "p.u.", _V, _QUARTERS),
     Feature("v_week_high", "highest phase voltage of these days", "p.u.", _V, _QUARTERS),
 )  # fmt: skip
+_STRESS: Final = (
+    Feature("slots_current", "how many of the last 96 have a current", "-", _I, _QUARTERS),
+    Feature(
+        "hot_spot_day_max",
+        "highest hot spot of the last 96 (IEEE C57.91, see `remhart_adt.scoring.stress`)",
+        "degC",
+        _I,
+        _QUARTERS,
+    ),
+    Feature("hot_spot_day_age", "time since it", "h", _I, _QUARTERS),
+    Feature(
+        "life_day", "insulation life used in the last 96, over 180 000 h (IEEE C57.91 clause 5)", "%", _I, _QUARTERS
+    ),
+    Feature(
+        "load_hour_day_max",
+        "highest root mean square of an hour's highest phase current, last 96",
+        "p.u.",
+        _I,
+        _QUARTERS,
+    ),
+    Feature("load_hour_day_age", "time since it", "h", _I, _QUARTERS),
+    Feature("s_day_max", "highest hourly sqrt(P^2 + Q^2) of the last 96", "p.u.", (*_P, *_Q), _QUARTERS),
+    Feature("s_days_max", "the same of the six days before the last", "p.u.", (*_P, *_Q), _QUARTERS),
+    Feature("s_days_mean", "mean of the highest of each of these days", "p.u.", (*_P, *_Q), _QUARTERS),
+    Feature("s_day_week_ago", "highest of the day that is a week before the coming one", "p.u.", (*_P, *_Q), _QUARTERS),
+)
 _RESIDUAL: Final = (
     *_each("residual", "V_{x} less E + zp P_{x} + zq Q_{x}", "p.u.", (*_V, *_P, *_Q), "quarter hours"),
     *_each("residual_z", "residual_{x} over source_sigma_{x}", "-", (*_V, *_P, *_Q), "quarter hours"),
@@ -251,11 +277,11 @@ _HARMONIC: Final = (
 )  # fmt: skip
 
 FEATURES: Final = (
-    *_TWIN, *_SAMPLE, *_VOLTAGE, *_CURRENT, *_POWER, *_HEAT, *_WINDOW, *_SLOTS, *_QUALITY, *_RESIDUAL, *_FREQUENCY,
-    *_HARMONIC,
+    *_TWIN, *_SAMPLE, *_VOLTAGE, *_CURRENT, *_POWER, *_HEAT, *_WINDOW, *_SLOTS, *_QUALITY, *_STRESS, *_RESIDUAL,
+    *_FREQUENCY, *_HARMONIC,
 )  # fmt: skip
 INDEX: Final = {feature.name: i for i, feature in enumerate(FEATURES)}
-SLOT_NAMES: Final = tuple(feature.name for feature in (*_SLOTS, *_QUALITY))
+SLOT_NAMES: Final = tuple(feature.name for feature in (*_SLOTS, *_QUALITY, *_STRESS))
 
 
 def markdown() -> str:

@@ -74,6 +74,7 @@ class Needs(_Strict):
     quarters_of_day: int = Field(default=0, ge=0, le=96)
     quarters_of_line: int = Field(default=0, ge=0, le=104)
     quarters_of_voltage: int = Field(default=0, ge=0, le=96)
+    quarters_of_current: int = Field(default=0, ge=0, le=96)
     # Of the feeder: so many units with limits and costs, the infeed among them.
     units: int = Field(default=0, ge=0, le=UNITS)
     # Readings with a frequency so far apart at most (mean of the last 30 s, in s), and 10 s of them; 0: no need.

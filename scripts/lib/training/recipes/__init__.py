@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from training.recipe import Recipe
 from training.recipes.energy_loss import EnergyLoss
+from training.recipes.equipment_failure import EquipmentFailure
 from training.recipes.frequency_stability import FrequencyStability
 from training.recipes.harmonic_analysis import HarmonicAnalysis
 from training.recipes.load_balancing import LoadBalancing
@@ -27,6 +28,7 @@ RECIPES: dict[str, Recipe] = {
         FrequencyStability(),
         HarmonicAnalysis(),
         PhaseImbalance(),
+        EquipmentFailure(),
         OverloadRisk(),
         PowerQualityIndex(),
         LoadForecast(),
