@@ -60,6 +60,8 @@ def _prepare(recipe: Recipe, training: dict[str, Any]) -> None:
         recipe.rule = float(training["baseline_line_share_per_load"])
     if hasattr(recipe, "constant"):
         recipe.constant = float(training["baseline_constant"])
+    if hasattr(recipe, "baselines"):
+        recipe.baselines = {k: float(v) for k, v in training.items() if k.startswith("baseline_")}
 
 
 def _alarms(model: Model, recipe: Recipe, quiet: list[Any]) -> dict[str, Any]:

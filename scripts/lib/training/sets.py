@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from training import plans
+from training import plans, sag_set
 from training.days import quality_rows
 from training.plans import Split
 from training.quiet import STREAM, stream
@@ -55,4 +55,5 @@ SETS: Final = (
     WorldSet("quiet", ("quiet",), _quiet, plans.quiet),
     WorldSet("skewed", ("uneven",), _skewed, plans.skewed),
     WorldSet("quality", ("quality",), _quality, plans.quality),
+    WorldSet("sag", ("sag",), sag_set.rows, sag_set.split),
 )

@@ -22,6 +22,9 @@ F64 = NDArray[np.float64]
 _C: Final = CHANNEL_INDEX
 _NEAR: Final = 16
 _ELECTRICAL: Final = slice(_C["v_a"], _C["freq"] + 1)
+# A phase below this is a sag (IEEE 1159, IEC 61000-4-30), one this far below its own mean a dip.
+_SAG: Final = 0.9
+_DIP: Final = 0.03
 _SQRT3: Final = float(np.sqrt(3.0))
 # Order of the columns `slot_features` reads, then the rest of the twin's constants.
 _POINT_COLUMNS: Final = 15
@@ -278,6 +281,45 @@ def _far(out: F64, windows: Windows, step: Step, twin: F64) -> None:
     away = np.where(use, v - mean[:, :, None], 0.0)
     _phases(out, "v_mean128", np.where(n > 0, mean, np.nan))
     _phases(out, "v_std128", np.where(n > 1, np.sqrt((away * away).sum(2) / some), np.nan))
+    there = back[None, 1:] < step.seen[:, None] - 1
+    seconds = (windows.raw_us[step.row[:, None], cell[:, :-1]] - step.time_us[:, None]) / 1e6
+    _sags(out, v[:, :, :-1], use[:, :, :-1], np.where(there, seconds, np.nan))
+
+
+def _sags(out: F64, v: F64, use: NDArray[np.bool_], seconds: F64) -> None:
+    """Sags and dips among the readings before this one: `v` (m, 3, k) in p.u., `use` where it is within the normal
+    band, `seconds` (m, k) below zero, NaN where there is no reading."""
+    there = ~np.isnan(seconds)
+    low = np.where(there, np.fmin(np.fmin(v[:, 0], v[:, 1]), v[:, 2]), np.nan)
+    below, starts = _runs(low < _SAG)
+    newest = np.fmax.reduce(np.where(starts, seconds, np.nan), axis=1)
+    second = np.fmax.reduce(np.where(starts & (seconds < newest[:, None]), seconds, np.nan), axis=1)
+    last = np.where(below & (seconds >= newest[:, None]), low, np.nan)
+    n = use.sum(2)
+    mean = np.where(use, v, 0.0).sum(2) / np.maximum(n, 1)
+    apart = v - np.where(n > 0, mean, np.nan)[:, :, None]
+    dipped, dips = _runs(there & (np.fmin(np.fmin(apart[:, 0], apart[:, 1]), apart[:, 2]) < -_DIP))
+    level = (v[:, 0] + v[:, 1] + v[:, 2]) / 3
+    whole = use[:, 0] & use[:, 1] & use[:, 2]
+    pairs = whole[:, 1:] & whole[:, :-1]
+    change = np.where(pairs, level[:, 1:] - level[:, :-1], 0.0)
+    many = pairs.sum(1)
+    known = there.any(1)
+    _set(
+        out, sag_age_s=-np.fmax.reduce(np.where(below, seconds, np.nan), axis=1),
+        sag_count=np.where(known, starts.sum(1), np.nan), sag_gap_s=newest - second,
+        sag_low=np.fmin.reduce(low, axis=1), sag_last_low=np.fmin.reduce(last, axis=1),
+        sag_span_s=-np.fmin.reduce(seconds, axis=1), dip_count=np.where(known, dips.sum(1), np.nan),
+        dip_age_s=-np.fmax.reduce(np.where(dipped, seconds, np.nan), axis=1),
+        v_flicker=np.where(many > 0, np.sqrt((change * change).sum(1) / np.maximum(many, 1)), np.nan),
+    )  # fmt: skip
+
+
+def _runs(inside: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """The same, and where a run begins, along the second axis."""
+    starts = inside.copy()
+    starts[:, 1:] &= ~inside[:, :-1]
+    return inside, starts
 
 
 def _far_voltage(windows: Windows, row: NDArray[np.int64], cell: NDArray[np.int64]) -> F64:

@@ -12,6 +12,7 @@ from training.recipes.phase_imbalance import PhaseImbalance
 from training.recipes.power_quality_index import PowerQualityIndex
 from training.recipes.reactive_power import ReactivePower
 from training.recipes.voltage_anomaly import VoltageAnomaly
+from training.recipes.voltage_sag import VoltageSag
 
 __all__ = ["RECIPES", "kinds"]
 
@@ -25,6 +26,7 @@ RECIPES: dict[str, Recipe] = {
         LoadForecast(),
         EnergyLoss(),
         ReactivePower(),
+        VoltageSag(),
     )
 }
 
