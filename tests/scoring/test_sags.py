@@ -1,4 +1,4 @@
-"""Sags and dips in the feature table, and the committed sag model: monotone in voltage, honest about what is missing."""
+"""Sags and dips in the feature table, and the committed sag model: monotone in voltage, honest where blind."""
 
 from __future__ import annotations
 

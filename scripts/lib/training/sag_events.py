@@ -177,7 +177,7 @@ def draw_motors(feeder: Feeder, hours: float, start_s: float, rng: np.random.Gen
         if None not in one:
             places.append((element, tuple(one)))
     out = []
-    for _ in range(int(rng.choice([0, 1, 2], p=[0.45, 0.4, 0.15]))):
+    for _ in range(int(rng.choice([0, 1, 2], p=[0.4, 0.4, 0.2]))):
         element, loads = places[int(rng.integers(len(places)))]
         cycle = float(np.exp(rng.uniform(np.log(12), np.log(90)))) * _MINUTE_S
         on = rng.uniform(0.25, 0.7)
@@ -189,7 +189,7 @@ def draw_motors(feeder: Feeder, hours: float, start_s: float, rng: np.random.Gen
         stops = starts + on * lengths
         local = (starts + start_s) % 86400
         keep = (starts < hours * _HOUR_S - 60) & (all_day | ((local >= opens) & (local < closes)))
-        kva = _start_power(feeder, loads, float(rng.uniform(0.03, 0.10)))
+        kva = _start_power(feeder, loads, float(rng.uniform(0.04, 0.12)))
         out.append(Motor(element, loads, kva, float(rng.uniform(2, 12)), starts[keep], stops[keep]))
     return out
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
@@ -76,7 +76,7 @@ def rows(plan: SagPlan) -> dict[str, Any]:
         xs.append(prepared.features[due])
     x, t, p = np.concatenate(xs), np.concatenate(ts), np.concatenate(ps)
     now = world.time[t]
-    y = {name: np.zeros(len(x)) for name in ("sag", "cause", "inside")}
+    y = {name: np.zeros(len(x)) for name in ("sag", "cause", "inside", "shown")}
     y |= {name: np.full(len(x), np.nan) for name in ("depth", "seconds", "wait")}
     for k in range(len(world.infos)):
         mine = np.flatnonzero(p == k)
@@ -91,6 +91,9 @@ def rows(plan: SagPlan) -> dict[str, Any]:
         y["seconds"][mine] = np.where(comes, (stop - start)[ahead], np.nan)
         y["cause"][mine] = np.where(comes, cause[ahead], 0)
         y["wait"][mine] = np.where(comes, start[ahead] - now[mine], np.nan)
+        sent = world.time[np.isfinite(world.values[:, k, 0])]
+        shown = np.searchsorted(sent, stop) > np.searchsorted(sent, start)
+        y["shown"][mine] = np.where(comes, shown[ahead], 0)
         latest = np.r_[-np.inf, np.maximum.accumulate(stop)][at]
         y["inside"][mine] = latest > now[mine]
     y["own"] = world.own[p].astype(float)
@@ -119,26 +122,26 @@ def _batches(world: SagWorld, every: int = 64) -> Iterator[tuple[ReadingBatch, I
 
 
 def split(quick: bool) -> Split:
-    """Full: five dates of every feeder to learn from. Quick: two feeders, one season."""
-    learn = LEARN_FEEDERS[:2] if quick else LEARN_FEEDERS
-    seasons = ((2025, 1, 13), (2025, 7, 14)) if quick else (
-        (2025, 1, 13), (2025, 2, 24), (2025, 4, 7), (2025, 5, 26), (2025, 7, 14)
-    )  # fmt: skip
-    days = 4.0 if quick else 12.0
+    """Worlds of six days, each with a supply, load, storms and machines of its own. Quick: fewer and shorter ones."""
+    learn, days = (LEARN_FEEDERS[:2], 2.0) if quick else (LEARN_FEEDERS, 6.0)
 
-    def world(feeder: str, number: int, date: tuple[int, int, int]) -> SagPlan:
-        meter = _METERS[number % len(_METERS)]
-        span = days / 4 if meter == "ten seconds" else days
-        start = int(datetime(*date, tzinfo=UTC).timestamp()) * 1_000_000
-        return SagPlan(feeder, SEED + 3000 + number, start, span, meter)
+    def worlds(number: int, feeders: tuple[str, ...], first: tuple[int, int], step: int, count: int) -> list[SagPlan]:
+        """`count` worlds of each feeder, `step` days apart."""
+        start = datetime(2025, *first, tzinfo=UTC)
+        return [
+            _plan(feeder, number + j, start + timedelta(days=step * k), days)
+            for j, (k, feeder) in enumerate((k, f) for k in range(count) for f in feeders)
+        ]
 
-    def many(base: int, dates: tuple[tuple[int, int, int], ...], feeders: tuple[str, ...]) -> tuple[SagPlan, ...]:
-        pairs = [(f, date) for date in dates for f in feeders]
-        return tuple(world(f, base + k, date) for k, (f, date) in enumerate(pairs))
-
-    autumn = ((2025, 9, 8),)
-    november = ((2025, 11, 3),) if quick else ((2025, 11, 3), (2025, 11, 17))
     return Split(
-        learn=many(0, seasons, learn), calibrate=many(200, autumn, learn), test_time=many(400, november, learn),
-        test_feeder=many(600, (*seasons, *november), (TEST_FEEDER,)),
-    )  # fmt: skip
+        learn=tuple(worlds(0, learn, (1, 7), 24, 3 if quick else 10)),
+        calibrate=tuple(worlds(200, learn, (9, 1), 9, 1 if quick else 4)),
+        test_time=tuple(worlds(400, learn, (11, 1), 7, 1 if quick else 4)),
+        test_feeder=tuple(worlds(600, (TEST_FEEDER,), (1, 13), 22, 1 if quick else 15)),
+    )
+
+
+def _plan(feeder: str, number: int, start: datetime, days: float) -> SagPlan:
+    meter = _METERS[number % len(_METERS)]
+    span = days / 4 if meter == "ten seconds" else days
+    return SagPlan(feeder, SEED + 3000 + number, int(start.timestamp()) * 1_000_000, span, meter)

@@ -83,7 +83,7 @@ def build(plan: SagPlan) -> SagWorld:
     local = plan.start_us / 1e6 + spec.site.zone_h * 3600
     motors = sag_events.draw_motors(feeder, hours, local % _DAY_S, rng)
     factor, offset = FastNoise(feeder.n_loads, rng).block(minutes + 1, 60.0)
-    factor = factor * float(np.exp(rng.uniform(0, 0.7)))
+    factor = factor * float(np.exp(rng.uniform(0, 0.9)))
     kw, kvar = scenery.kw * factor, scenery.kvar * factor
     pu = scenery.source_pu + offset + _supply(minutes + 1, storms, rng)
     for motor in motors:
@@ -110,9 +110,9 @@ def build(plan: SagPlan) -> SagWorld:
 
 
 def _supply(n: int, storms: list[Storm], rng: np.random.Generator) -> Floats:
-    """What the supply voltage is off: a level (one world in four is fed badly), a walk of hours, and a flicker of
+    """What the supply voltage is off: a level (one world in three is fed badly), a walk of hours, and a flicker of
     minutes that grows in storms as loads and lines drop out elsewhere."""
-    level = rng.uniform(-0.075, -0.02) if rng.random() < 1 / 4 else rng.uniform(-0.02, 0.02)
+    level = rng.uniform(-0.13, -0.04) if rng.random() < 1 / 3 else rng.uniform(-0.02, 0.02)
     walk = OrnsteinUhlenbeck(rng, np.array([8 * 3600.0, 200.0]), np.array([rng.uniform(0.003, 0.007), 1.0]))
     slow, fast = walk.block(n, 60.0).T
     size = np.full(n, 0.0008)

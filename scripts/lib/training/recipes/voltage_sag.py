@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
+import xgboost as xgb
 from numpy.typing import NDArray
 
 from remhart_adt.scoring.features import INDEX
@@ -70,13 +71,18 @@ class VoltageSag:
 
     def learn(self, data: Data) -> tuple[ModelFunction, dict[str, Any]]:
         learn, check = data.rows(self)
-        rounds, leaf = (60, 5.0) if data.quick else (150, 20.0)
+        rounds, leaf = (40, 5.0) if data.quick else (80, 20.0)
         x, x_check = self._blinded(learn), inputs_of(self, check)
         y = learn.y["sag"]
-        risk = boost(self._columns(Inputs(self.inputs, x)).a, y, rounds, 4, rate=0.06, monotone=_SIGNS,
-                     objective="binary:logistic", leaf=leaf)  # fmt: skip
-        margin = forest(risk, self._columns(Inputs(self.inputs, x_check))).a[:, 0]
-        slope, offset = _platt(margin, check.y["sag"])
+        columns, other = (self._columns(Inputs(self.inputs, part)).a for part in (x, x_check))
+        risk = _risk(columns, y, rounds, leaf)
+        # The scaling has to hold on a feeder that was not learned from: each one is left out in turn.
+        margins, truths = [forest(risk, Expr(other)).a[:, 0]], [check.y["sag"]]
+        for out in np.unique(learn.y["feeder"]):
+            own = learn.y["feeder"] == out
+            margins.append(forest(_risk(columns[~own], y[~own], rounds, leaf), Expr(columns[own])).a[:, 0])
+            truths.append(y[own])
+        slope, offset = _platt(np.concatenate(margins), np.concatenate(truths))
         event = learn.y["sag"] > 0
         at = [self.inputs.index(name) for name in _DEPTH]
         monotone = [-1 if name == "v_min" else 0 for name in _DEPTH]
@@ -156,6 +162,10 @@ class VoltageSag:
         )  # fmt: skip
         judged.facts |= _facts(samples, p, on)
         return judged
+
+
+def _risk(x: NDArray[np.float32], y: NDArray[np.float64], rounds: int, leaf: float) -> xgb.Booster:
+    return boost(x, y, rounds, 4, rate=0.06, monotone=_SIGNS, objective="binary:logistic", leaf=leaf)
 
 
 def _recent(samples: Samples) -> NDArray[np.bool_]:
