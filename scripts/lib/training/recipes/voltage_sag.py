@@ -18,6 +18,7 @@ from remhart_adt.scoring.features import INDEX
 from training.expr import Expr, Inputs, ModelFunction, concat, forest
 from training.recipe import Data, Judged, Runner, boost, compare, inputs_of, mae_metric, output
 from training.sag_events import CAUSES
+from training.sag_set import METERS
 from training.samples import Samples
 
 # A lower voltage never lowers the probability; neither do more sags before.
@@ -60,8 +61,16 @@ class VoltageSag:
         output("sagDuration", "double", "median duration if one comes", unit="s", range=(0, None)),
     )  # fmt: skip
     needs: ClassVar[dict[str, Any]] = {"channels": ("v_a", "v_b", "v_c"), "energised": True, "readings": 17}
-    limits: tuple[str, ...] = (
-        "Most faults cannot be foreseen: for a first fault the answer is the rate at which they come, no more.",
+    limits = (
+        "Most faults cannot be foreseen: before a first fault the answer is the rate at which they come, no more.",
+        "It holds for networks as bad as the simulated ones (share of positive minutes above); for good ones too high.",
+        "A meter sees a sag only when a sample falls into it: one of 0.3 s, read each minute, has one chance in 200.",
+        "Truth counts sags that no reading showed: a meter that does not report events hides much from the model.",
+        "It knows the last 128 readings and quarter-hour means; sags of yesterday are forgotten.",
+        "Wind, lightning and vegetation are no inputs; a storm shows only by what it has done.",
+        "Faults here are cleared where they burn; that a fault leaves customers without supply is not simulated.",
+        "Two phases to ground are simulated as two phases; faults above the feeder at one bus, through a resistance.",
+        "Depth and duration are medians over many causes and tell little about a single sag.",
     )
 
     baselines: ClassVar[dict[str, float]] = {}
@@ -196,6 +205,13 @@ def _facts(samples: Samples, p: NDArray[np.float64], on: str) -> dict[str, Any]:
         round(float(p[cause == k + 1].mean()), 3) if (cause == k + 1).any() else 0.0 for k in range(len(CAUSES))
     ]
     facts[f"share of sags that something in the inputs announced, {on}"] = round(float(announced[event].mean()), 3)
+    meters = [samples.y["meter"][event] == k for k in range(len(METERS))]
+    facts[f"share of sags that fell on a reading, by meter, {on}"] = {
+        name: round(float(samples.y["shown"][event][m].mean()), 3)
+        for name, m in zip(METERS, meters, strict=True) if m.any()
+    }  # fmt: skip
+    depth = samples.y["depth"][event]
+    facts[f"MAE depth of the mean over these very sags, {on}"] = round(float(np.abs(depth - depth.mean()).mean()), 4)
     edges = [0.0, 0.01, 0.03, 0.1, 0.3, 0.6, 1.01]
     facts[f"reliability below 0.01, 0.03, 0.1, 0.3, 0.6, 1 (said; came; share of rows), {on}"] = "; ".join(
         f"{p[b].mean():.3g}, {sag[b].mean():.3g}, {b.mean():.3g}" if b.any() else "none"
