@@ -50,6 +50,7 @@ def test_every_feature_is_filled_when_all_is_there() -> None:
     cells[:, C["thdv_a"] : C["thdi_c"] + 1] = 2.0
     cells[:, C["oil_temp"]] = 40.0
     cells[:, C["ambient_temp"]] = 15.0
+    cells[[-40, -20], C["v_a"]] = 190.0
     got = row(info, cells, times)
     assert [name for name, value in got.items() if value != value] == []
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from training import balance_set, dispatch_set, plans
+from training import balance_set, dispatch_set, plans, sag_set
 from training.days import quality_rows
 from training.flow_set import flow, flow_rows
 from training.frequency_set import FrequencyPlan, frequency, frequency_rows
@@ -70,4 +70,5 @@ SETS: Final = (
     WorldSet("flow", ("flow",), flow_rows, flow),
     WorldSet("harmonics", ("harmonics",), harmonic_rows, harmonics),
     WorldSet("stress", ("stress",), stress_rows, stress_split),
+    WorldSet("sag", ("sag",), sag_set.rows, sag_set.split),
 )

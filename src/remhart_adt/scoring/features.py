@@ -276,9 +276,25 @@ _HARMONIC: Final = (
     *_each("thdi", "THD of I_{x}", "%", ("thdi_a", "thdi_b", "thdi_c"), "reading"),
 )  # fmt: skip
 
+# What went before, without this reading: a model can then be monotone in the present voltage with the past as it was.
+# A sag is a reading with a phase below 0.9 p.u.; a dip one with a phase 0.03 p.u. below its mean; readings in a row are
+# one.
+_SAGS: Final = (
+    Feature("sag_age_s", "time since the newest sag before this reading; NaN when there is none", "s", _V, "last 128"),
+    Feature("sag_count", "sags before this reading", "-", _V, "last 128"),
+    Feature("sag_gap_s", "time between the beginnings of the two newest sags", "s", _V, "last 128"),
+    Feature("sag_low", "lowest phase voltage before this reading", "p.u.", _V, "last 128"),
+    Feature("sag_last_low", "lowest phase voltage of the newest sag", "p.u.", _V, "last 128"),
+    Feature("sag_span_s", "time that the readings before this one reach back", "s", _V, "last 128"),
+    Feature("dip_count", "dips before this reading", "-", _V, "last 128"),
+    Feature("dip_age_s", "time since the newest dip before this reading; NaN when there is none", "s", _V, "last 128"),
+    Feature("v_flicker", "root mean square step of the mean phase voltage between readings within 0.9 to 1.1 p.u.",
+            "p.u.", _V, "last 128"),
+)  # fmt: skip
+
 FEATURES: Final = (
     *_TWIN, *_SAMPLE, *_VOLTAGE, *_CURRENT, *_POWER, *_HEAT, *_WINDOW, *_SLOTS, *_QUALITY, *_STRESS, *_RESIDUAL,
-    *_FREQUENCY, *_HARMONIC,
+    *_FREQUENCY, *_HARMONIC, *_SAGS,
 )  # fmt: skip
 INDEX: Final = {feature.name: i for i, feature in enumerate(FEATURES)}
 SLOT_NAMES: Final = tuple(feature.name for feature in (*_SLOTS, *_QUALITY, *_STRESS))

@@ -18,6 +18,7 @@ from training.recipes.power_flow_optimization import PowerFlowOptimization
 from training.recipes.power_quality_index import PowerQualityIndex
 from training.recipes.reactive_power import ReactivePower
 from training.recipes.voltage_anomaly import VoltageAnomaly
+from training.recipes.voltage_sag import VoltageSag
 
 __all__ = ["RECIPES", "kinds"]
 
@@ -37,6 +38,7 @@ RECIPES: dict[str, Recipe] = {
         OptimalDispatch(),
         LoadBalancing(),
         PowerFlowOptimization(),
+        VoltageSag(),
     )
 }
 
