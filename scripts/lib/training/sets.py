@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from training import balance_set, dispatch_set, plans
+from training import balance_set, dispatch_set, plans, stability_set
 from training.days import quality_rows
 from training.flow_set import flow, flow_rows
 from training.frequency_set import FrequencyPlan, frequency, frequency_rows
@@ -66,5 +66,6 @@ SETS: Final = (
     WorldSet("frequency", ("frequency",), _frequency, frequency),
     WorldSet("divided", ("divided",), balance_set.balance_rows, balance_set.split),
     WorldSet("flow", ("flow",), flow_rows, flow),
+    WorldSet("stability", ("stability",), stability_set.rows, stability_set.split),
     WorldSet("harmonics", ("harmonics",), harmonic_rows, harmonics),
 )

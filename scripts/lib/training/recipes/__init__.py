@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from training.recipe import Recipe
 from training.recipes.energy_loss import EnergyLoss
 from training.recipes.frequency_stability import FrequencyStability
+from training.recipes.grid_stability import GridStability
 from training.recipes.harmonic_analysis import HarmonicAnalysis
 from training.recipes.load_balancing import LoadBalancing
 from training.recipes.load_forecast import LoadForecast
@@ -35,6 +36,7 @@ RECIPES: dict[str, Recipe] = {
         OptimalDispatch(),
         LoadBalancing(),
         PowerFlowOptimization(),
+        GridStability(),
     )
 }
 
