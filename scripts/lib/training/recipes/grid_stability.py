@@ -122,7 +122,8 @@ class GridStability:
         "(IEC 60076-7). Stable from 80, unstable below 60."
     )
     baseline = (
-        "voltage extrapolated linearly with load, X
+        "voltage extrapolated linearly with load, the drop being the metered one plus a fitted share of load times "
+        "short-circuit voltage"
     )
     inputs = (*_MARGIN, *_MEASURED)
     outputs = (
