@@ -139,6 +139,7 @@ class GridStability:
         "The margin to collapse is that of this feeder on its supply; a collapse of the grid above is not seen.",
         "All loads are taken to grow alike. A single large new load at the end of a line is a harder case.",
         "How loads answer to low voltage is not metered: assumed is between constant power and constant current.",
+        "More load raises neither the voltage nor the thermal margin, but it may lower unbalance, and the score rise.",
         "What no member meters does not count: without line voltages imbalance, without ratings loading.",
         "Customers without a meter in the graph may stand lower than the lowest one that is metered.",
         "Abstains under reverse power and below 1 % of the rating, where a growth in percent of the load means little.",
