@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from training import balance_set, dispatch_set, plans, sag_set
+from training import balance_set, dispatch_set, plans, sag_set, stability_set
 from training.days import quality_rows
 from training.flow_set import flow, flow_rows
 from training.frequency_set import FrequencyPlan, frequency, frequency_rows
@@ -68,6 +68,7 @@ SETS: Final = (
     WorldSet("frequency", ("frequency",), _frequency, frequency),
     WorldSet("divided", ("divided",), balance_set.balance_rows, balance_set.split),
     WorldSet("flow", ("flow",), flow_rows, flow),
+    WorldSet("stability", ("stability",), stability_set.rows, stability_set.split),
     WorldSet("harmonics", ("harmonics",), harmonic_rows, harmonics),
     WorldSet("stress", ("stress",), stress_rows, stress_split),
     WorldSet("sag", ("sag",), sag_set.rows, sag_set.split),

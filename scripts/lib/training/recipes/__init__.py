@@ -8,6 +8,7 @@ from training.recipe import Recipe
 from training.recipes.energy_loss import EnergyLoss
 from training.recipes.equipment_failure import EquipmentFailure
 from training.recipes.frequency_stability import FrequencyStability
+from training.recipes.grid_stability import GridStability
 from training.recipes.harmonic_analysis import HarmonicAnalysis
 from training.recipes.load_balancing import LoadBalancing
 from training.recipes.load_forecast import LoadForecast
@@ -39,6 +40,7 @@ RECIPES: dict[str, Recipe] = {
         LoadBalancing(),
         PowerFlowOptimization(),
         VoltageSag(),
+        GridStability(),
     )
 }
 
