@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from training import balance_set, dispatch_set, plans
+from training import balance_set, dispatch_set, flexible_set, plans
 from training.days import quality_rows
 from training.flow_set import flow, flow_rows
 from training.plans import Split
@@ -59,4 +59,5 @@ SETS: Final = (
     WorldSet("dispatch", ("dispatch",), dispatch_set.dispatch_rows, dispatch_set.split),
     WorldSet("divided", ("divided",), balance_set.balance_rows, balance_set.split),
     WorldSet("flow", ("flow",), flow_rows, flow),
+    WorldSet("flexible", ("flexible",), flexible_set.flexible_rows, flexible_set.split),
 )

@@ -422,6 +422,9 @@ def _eligibility(
     if needs.energised:
         with np.errstate(invalid="ignore"):
             fail(prepared.features[chosen, INDEX["v_max"]] < _DEAD, "not energised")
+    if needs.importing:
+        with np.errstate(invalid="ignore"):
+            fail(prepared.features[chosen, INDEX["p_total"]] < 0, "feeding back")
     if needs.readings > 1:
         fail_counted(prepared.seen[chosen].astype(np.float32), needs.readings, "readings")
     if needs.quarters_of_day:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from training.recipe import Recipe
+from training.recipes.demand_response import DemandResponse
 from training.recipes.energy_loss import EnergyLoss
 from training.recipes.load_balancing import LoadBalancing
 from training.recipes.load_forecast import LoadForecast
@@ -27,6 +28,7 @@ RECIPES: dict[str, Recipe] = {
         PowerQualityIndex(),
         LoadForecast(),
         EnergyLoss(),
+        DemandResponse(),
         ReactivePower(),
         OptimalDispatch(),
         LoadBalancing(),
