@@ -77,7 +77,10 @@ def split(quick: bool) -> Split:
     """Full: worlds of 9 days in four seasons. Quick: the same shape with fewer, shorter ones."""
     learn = LEARN_FEEDERS[:2] if quick else LEARN_FEEDERS
     days, each = (3.0, 1) if quick else (9.0, 2)
-    seasons = ((2025, 1, 13),) if quick else ((2025, 1, 13), (2025, 3, 17), (2025, 5, 12), (2025, 7, 14))
+    # Numbers and dates; the numbers keep clear of those that other sets are judged on.
+    seasons = {40: (2025, 1, 13)}
+    if not quick:
+        seasons |= {10: (2025, 3, 17), 20: (2025, 5, 12), 30: (2025, 7, 14)}
     unseen = ((2025, 11, 10),) if quick else ((2025, 2, 10), (2025, 6, 9), (2025, 11, 10))
 
     def worlds(feeder: str, number: int, date: tuple[int, int, int]) -> list[WorldPlan]:
@@ -85,8 +88,8 @@ def split(quick: bool) -> Split:
 
     return Split(
         learn=tuple(
-            w for k, f in enumerate(learn) for j, date in enumerate(seasons)
-            for w in worlds(f, 3000 + 100 * k + 10 * j, date)
+            w for k, f in enumerate(learn) for j, date in seasons.items()
+            for w in worlds(f, 3000 + 100 * k + j, date)
         ),
         calibrate=tuple(w for k, f in enumerate(learn) for w in worlds(f, 3500 + 10 * k, (2025, 9, 8))),
         test_time=tuple(w for k, f in enumerate(learn) for w in worlds(f, 3600 + 10 * k, (2025, 11, 10))),
