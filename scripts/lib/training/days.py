@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from remhart_adt.scoring import quality
-from remhart_adt.scoring.engine import Engine
 from remhart_adt.scoring.features import INDEX
-from remhart_adt.scoring.windows import SLOT_US, Windows
+from remhart_adt.scoring.windows import SLOT_US
 from training.samples import Samples, by_minute
-from training.table import batches
+from training.table import features_at
 from training.world import World, thin
 
 __all__ = ["quality_rows"]
@@ -35,21 +33,8 @@ def quality_rows(world: World, share: float, seed: int) -> Samples:
     chosen[quality.DAY : last + 1] = rng.random(last + 1 - quality.DAY) < share
     quarter = metered.time_us // SLOT_US - first
     asked = np.r_[True, quarter[1:] != quarter[:-1]] & chosen[np.minimum(quarter, len(truth))]
-    engine, windows = Engine([]), Windows(metered.infos)
-    xs, qs, ps = [], [], []
-    start = 0
-    for t in [*np.flatnonzero(asked).tolist(), None]:
-        for batch, _t, _p in batches(_part(metered, start, t), 64):
-            windows.push(batch)
-        if t is None:
-            break
-        for batch, _t, p in batches(_part(metered, t, t + 1)):
-            prepared = engine.prepare(windows, batch)
-            xs.append(prepared.features)
-            ps.append(p[prepared.index])
-            qs.append(np.full(len(prepared.index), quarter[t]))
-        start = t + 1
-    x, q, p = np.concatenate(xs), np.concatenate(qs), np.concatenate(ps)
+    x, t, p = features_at(metered, np.flatnonzero(asked))
+    q = quarter[t]
     # Truth counts the parts that the meter's own index counts.
     blind = np.isnan(x[:, INDEX["quality_unbalance"]])
     y = {"point": p.astype(float)}
@@ -61,10 +46,6 @@ def quality_rows(world: World, share: float, seed: int) -> Samples:
         y[f"{name}_hours"] = day.hours_out
     y["before"] = _mean_before(truth, q, p, blind)
     return Samples(x, y, q // quality.DAY)
-
-
-def _part(world: World, start: int, end: int | None) -> World:
-    return replace(world, time_us=world.time_us[start:end], values=world.values[start:end])
 
 
 def _true_severities(world: World) -> Floats:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from training import balance_set, dispatch_set, plans, sag_set, stability_set
+from training import balance_set, dispatch_set, flexible_set, plans, sag_set, stability_set
 from training.days import quality_rows
 from training.flow_set import flow, flow_rows
 from training.frequency_set import FrequencyPlan, frequency, frequency_rows
@@ -72,4 +72,5 @@ SETS: Final = (
     WorldSet("harmonics", ("harmonics",), harmonic_rows, harmonics),
     WorldSet("stress", ("stress",), stress_rows, stress_split),
     WorldSet("sag", ("sag",), sag_set.rows, sag_set.split),
+    WorldSet("flexible", ("flexible",), flexible_set.flexible_rows, flexible_set.split),
 )

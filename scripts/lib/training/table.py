@@ -1,16 +1,19 @@
-"""A world's readings as batches in stream order."""
+"""A world's readings as batches in stream order, and the features at chosen instants."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from remhart_adt.readings import ReadingBatch
+from remhart_adt.scoring.engine import Engine
+from remhart_adt.scoring.windows import Windows
 from training.world import World
 
-__all__ = ["batches"]
+__all__ = ["batches", "features_at"]
 
 
 def batches(world: World, every: int = 32) -> Iterator[tuple[ReadingBatch, NDArray[np.int64], NDArray[np.int64]]]:
@@ -29,3 +32,27 @@ def batches(world: World, every: int = 32) -> Iterator[tuple[ReadingBatch, NDArr
             ),
             t, p,
         )  # fmt: skip
+
+
+def features_at(
+    world: World, instants: NDArray[np.int64]
+) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
+    """Features (n, all) of every point at the given instants, with instant and point of each row; all other readings
+    are only taken in."""
+    engine, windows = Engine([]), Windows(world.infos)
+    xs, ts, ps = [], [], []
+    start = 0
+    for t in instants.tolist():
+        for batch, _t, _p in batches(_part(world, start, t), 64):
+            windows.push(batch)
+        for batch, _t, p in batches(_part(world, t, t + 1)):
+            prepared = engine.prepare(windows, batch)
+            xs.append(prepared.features)
+            ps.append(p[prepared.index])
+            ts.append(np.full(len(prepared.index), t))
+        start = t + 1
+    return np.concatenate(xs), np.concatenate(ts), np.concatenate(ps)
+
+
+def _part(world: World, start: int, end: int) -> World:
+    return replace(world, time_us=world.time_us[start:end], values=world.values[start:end])

@@ -23,6 +23,7 @@ from remhart_adt.simulate.loads import FastNoise, Scenery
 from remhart_adt.simulate.meters import Meters
 from remhart_adt.simulate.spec import Bank, Breaker, FeederSpec, Line, Solar
 from remhart_adt.simulate.weather import OrnsteinUhlenbeck
+from training.devices import FLEXIBLE, device_kw, flexible_w, occupancy
 from training.faults import FAULTS, Fault, apply_engine, apply_phasors, apply_readings, draw_faults
 
 __all__ = ["World", "WorldPlan", "build", "feeder_info", "point_infos", "thin"]
@@ -51,6 +52,8 @@ class WorldPlan:
     lift: float = 0.0
     wander: float = 0.0
     every: int = 1
+    # The chance with which a home has each of the flexible devices (`training.devices`), on the average.
+    devices: float = 0.0
 
 
 @dataclass
@@ -78,6 +81,7 @@ class World:
     v_true: Floats  # (T, P, 3) p.u., noise-free magnitudes
     hz_true: Floats  # (T,)
     events: list[Fault] = field(default_factory=list)
+    flexible: Floats | None = None  # (T, P) W that flexible loads draw, in worlds with devices
 
 
 def point_infos(spec: FeederSpec) -> list[PointInfo]:
@@ -140,6 +144,12 @@ def build(plan: WorldPlan) -> World:
         pu = pu + plan.lift + _wander(plan, at)
     ambient = scenery.air.temperature[lower]
     faults = draw_faults(plan.faults, feeder, time_us, rng)
+    bend = None
+    if plan.devices:
+        kw, kvar = (a * occupancy(feeder, plan.seed) for a in (kw, kvar))
+        more, more_var = (part[lower] for part in device_kw(feeder, plan, minutes, scenery.air.temperature))
+        bend = more + np.where(np.isin(feeder.load_kinds, FLEXIBLE), kw, 0.0)
+        kw, kvar = kw + more, kvar + more_var
     _steps(plan.steps, feeder, time_us, burst, kw, kvar, rng)
     tap = np.full(len(time_us), spec.transformer.tap)
     groups = apply_engine(faults, feeder, time_us, pu, tap)
@@ -150,10 +160,12 @@ def build(plan: WorldPlan) -> World:
         if share > 0.08:
             raise RuntimeError(f"{plan}: {share:.1%} of the instants did not converge")
         time_us, burst, ambient = time_us[sol.converged], burst[sol.converged], ambient[sol.converged]
+        bend = None if bend is None else bend[sol.converged]
         sol = Solution(**{f.name: getattr(sol, f.name)[sol.converged] for f in fields(sol) if f.name != "alive"},
                        alive=sol.alive)  # fmt: skip
     infos = point_infos(spec)
     v, i = sol.v, sol.i
+    flexible = None if bend is None else flexible_w(feeder, bend, np.abs(v))
     shift = np.zeros(v.shape[:2])
     code = np.zeros(v.shape[:2], np.int8)
     for f in faults:
@@ -177,7 +189,7 @@ def build(plan: WorldPlan) -> World:
         np.flatnonzero((time_us - plan.start_us) % MINUTE_US == 0), burst,
         vuf, away.argmax(2).astype(np.int8), sol.losses_w, s.real.sum(2), s.imag.sum(2),
         np.abs(i).max(2) / feeder.rated_a, ambient, code, shift,
-        ((magnitude >= 0.9) & (magnitude <= 1.1)).all(2) & sol.converged[:, None], magnitude, hertz, faults,
+        ((magnitude >= 0.9) & (magnitude <= 1.1)).all(2) & sol.converged[:, None], magnitude, hertz, faults, flexible,
     )  # fmt: skip
 
 
@@ -280,4 +292,6 @@ def thin(world: World, every: int) -> World:
         for name in ("time_us", "values", "burst", "vuf", "critical", "loss_w", "p_true", "q_true", "k_true", "ambient",
                      "fault", "shift", "alive", "v_true", "hz_true")
     }  # fmt: skip
+    if world.flexible is not None:
+        one["flexible"] = world.flexible[keep]
     return replace(world, minute=np.arange(len(keep)), **one)

@@ -429,6 +429,9 @@ def _eligibility(
     if needs.load > 0:
         low = ~(prepared.features[chosen, INDEX["i_max"]] >= needs.load)
         fail_measured(low, f"load below {needs.load:.0%} of the rating")
+    if needs.importing:
+        with np.errstate(invalid="ignore"):
+            fail(prepared.features[chosen, INDEX["p_total"]] < 0, "feeding back")
     if needs.readings > 1:
         fail_counted(prepared.seen[chosen].astype(np.float32), needs.readings, "readings")
     if needs.quarters_of_day:

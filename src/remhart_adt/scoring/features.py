@@ -248,6 +248,20 @@ _STRESS: Final = (
     Feature("s_days_mean", "mean of the highest of each of these days", "p.u.", (*_P, *_Q), _QUARTERS),
     Feature("s_day_week_ago", "highest of the day that is a week before the coming one", "p.u.", (*_P, *_Q), _QUARTERS),
 )
+_SHAPE: Final = (
+    *_each("p_lag1", "P_{x} of the last quarter hour", "p.u.", _P, "quarter hours"),
+    *_each("p_low", "lowest P_{x} of the last 96", "p.u.", _P, "quarter hours"),
+    *_each("p_rise", "largest rise of P_{x} from one quarter hour to the next; last 96", "p.u.", _P, "quarter hours"),
+    Feature("p_ramp", "mean absolute change of total P from one quarter hour to the next; last 96", "p.u.", _P,
+            "quarter hours"),
+    Feature("p_night", "mean total P from 0 to 6 h local time; last 96", "p.u.", _P, "quarter hours"),
+    Feature("p_office", "mean total P from 9 to 16 h local time; last 96", "p.u.", _P, "quarter hours"),
+    Feature("p_evening", "mean total P from 17 to 22 h local time; last 96", "p.u.", _P, "quarter hours"),
+    Feature("p_same_low", "lowest total P at +15 min over the last 7 days, today's quarter hour before taken for it "
+            "when lower", "p.u.", _P, "quarter hours"),
+    Feature("weekend_ratio", "mean total P of Saturday and Sunday over that of the other days; last 672", "-", _P,
+            "quarter hours"),
+)  # fmt: skip
 _RESIDUAL: Final = (
     *_each("residual", "V_{x} less E + zp P_{x} + zq Q_{x}", "p.u.", (*_V, *_P, *_Q), "quarter hours"),
     *_each("residual_z", "residual_{x} over source_sigma_{x}", "-", (*_V, *_P, *_Q), "quarter hours"),
@@ -293,11 +307,11 @@ _SAGS: Final = (
 )  # fmt: skip
 
 FEATURES: Final = (
-    *_TWIN, *_SAMPLE, *_VOLTAGE, *_CURRENT, *_POWER, *_HEAT, *_WINDOW, *_SLOTS, *_QUALITY, *_STRESS, *_RESIDUAL,
+    *_TWIN, *_SAMPLE, *_VOLTAGE, *_CURRENT, *_POWER, *_HEAT, *_WINDOW, *_SLOTS, *_QUALITY, *_STRESS, *_SHAPE, *_RESIDUAL,
     *_FREQUENCY, *_HARMONIC, *_SAGS,
 )  # fmt: skip
 INDEX: Final = {feature.name: i for i, feature in enumerate(FEATURES)}
-SLOT_NAMES: Final = tuple(feature.name for feature in (*_SLOTS, *_QUALITY, *_STRESS))
+SLOT_NAMES: Final = tuple(feature.name for feature in (*_SLOTS, *_QUALITY, *_STRESS, *_SHAPE))
 
 
 def markdown() -> str:

@@ -70,6 +70,7 @@ def slot_features(windows: Windows, row: NDArray[np.int64], slot: NDArray[np.int
     # The first lags are 1 to 96, without a gap.
     week = np.concatenate([long[:, :_DAY, :2], days[:, :, :2]], axis=1)
     _peaks(columns, np.sqrt(week[:, :, 0] ** 2 + week[:, :, 1] ** 2) / base)
+    _shape(columns, p, short, (vn * current)[:, None], days[:, :, 0] / base, _hour_of_week(slot, utc))
     return np.stack([columns[name] for name in SLOT_NAMES], axis=1)
 
 
@@ -189,6 +190,49 @@ def _calendar(columns: dict[str, F64], slot: NDArray[np.int64], utc: F64) -> Non
     columns["hour_sin"], columns["hour_cos"] = np.sin(day), np.cos(day)
     columns["week_sin"], columns["week_cos"] = np.sin(week), np.cos(week)
     columns["weekend"] = (since_monday >= 5 * _DAY_S).astype(np.float64)
+
+
+def _hour_of_week(slot: NDArray[np.int64], utc: F64) -> F64:
+    """Local hours since Monday 0 h at the middle of the quarter hours 1 to 672 back, (m, 672)."""
+    middle = (slot[:, None] - np.arange(1, _WEEK + 1)) * 0.25 + 0.125 + utc[:, None] / 60
+    return np.asarray((middle + 72) % 168)
+
+
+def _shape(columns: dict[str, F64], p: dict[int, F64], short: F64, phase: F64, before: F64, hour: F64) -> None:
+    """How the last day and week look: phases, changes, parts of the day, weekend. `before` (m, 576) is the total P
+    of the days before the last, p.u.; `hour` (m, 672) the local hour of the week of every quarter hour."""
+    for x in "abc":
+        own = np.ascontiguousarray(short[:, :_DAY, _S[f"p_{x}"]]) / phase
+        have = ~np.isnan(own)
+        enough = have.sum(1) >= _DAY_SHARE
+        change = own[:, :-1] - own[:, 1:]
+        columns[f"p_lag1_{x}"] = own[:, 0].copy()
+        columns[f"p_low_{x}"] = np.where(enough, np.where(have, own, np.inf).min(1), np.nan)
+        columns[f"p_rise_{x}"] = np.where(enough, np.where(np.isnan(change), 0.0, change).max(1), np.nan)
+    day = np.stack([p[k] for k in range(1, _DAY + 1)], axis=1)
+    enough = (~np.isnan(day)).sum(1) >= _DAY_SHARE
+    change = np.abs(day[:, :-1] - day[:, 1:])
+    columns["p_ramp"] = np.where(enough, _mean_of(change, ~np.isnan(change)), np.nan)
+    clock = hour[:, :_DAY] % 24
+    for name, start, end in (("night", 0, 6), ("office", 9, 16), ("evening", 17, 22)):
+        part = _mean_of(day, (clock >= start) & (clock < end))
+        columns[f"p_{name}"] = np.where(enough, part, np.nan)
+    same = np.stack([p[1], *(p[k * _DAY] for k in range(1, 8))], axis=1)
+    have = ~np.isnan(same)
+    columns["p_same_low"] = np.where(have.any(1), np.where(have, same, np.inf).min(1), np.nan)
+    week = np.concatenate([day, before], axis=1)
+    free = hour >= 120
+    have = ~np.isnan(week)
+    both = ((have & free).sum(1) >= _DAY_SHARE) & ((have & ~free).sum(1) >= _DAY_SHARE)
+    ratio = _mean_of(week, free) / _mean_of(week, ~free)
+    columns["weekend_ratio"] = np.where(both, ratio, np.nan)
+
+
+def _mean_of(x: F64, where: NDArray[np.bool_]) -> F64:
+    """Mean of each row's cells that are there and chosen; NaN when none is."""
+    use = where & ~np.isnan(x)
+    n = use.sum(1)
+    return np.where(n > 0, np.where(use, x, 0.0).sum(1) / np.maximum(n, 1), np.nan)
 
 
 def _quality(columns: dict[str, F64], short: F64, vn: F64, hz: F64) -> None:

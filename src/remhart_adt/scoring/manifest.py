@@ -70,6 +70,7 @@ class Needs(_Strict):
     rating: bool = False
     phases: int = Field(default=1, ge=1, le=3)
     energised: bool = False
+    importing: bool = False
     readings: int = Field(default=1, ge=1, le=128)
     quarters_of_day: int = Field(default=0, ge=0, le=96)
     quarters_of_line: int = Field(default=0, ge=0, le=104)

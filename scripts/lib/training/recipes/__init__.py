@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from training.recipe import Recipe
+from training.recipes.demand_response import DemandResponse
 from training.recipes.energy_loss import EnergyLoss
 from training.recipes.equipment_failure import EquipmentFailure
 from training.recipes.frequency_stability import FrequencyStability
@@ -35,6 +36,7 @@ RECIPES: dict[str, Recipe] = {
         PowerQualityIndex(),
         LoadForecast(),
         EnergyLoss(),
+        DemandResponse(),
         ReactivePower(),
         OptimalDispatch(),
         LoadBalancing(),
