@@ -137,14 +137,14 @@ def split(quick: bool) -> Split:
         ]
 
     return Split(
-        learn=tuple(worlds(0, learn, (1, 7), 14, 3 if quick else 16)),
-        calibrate=tuple(worlds(200, learn, (9, 1), 8, 1 if quick else 6)),
-        test_time=tuple(worlds(400, learn, (11, 1), 4, 1 if quick else 6)),
-        test_feeder=tuple(worlds(600, (TEST_FEEDER,), (1, 13), 13, 1 if quick else 24)),
+        learn=tuple(worlds(0, learn, (1, 7), 9, 3 if quick else 24)),
+        calibrate=tuple(worlds(200, learn, (9, 1), 6, 1 if quick else 8)),
+        test_time=tuple(worlds(400, learn, (11, 1), 4, 1 if quick else 12)),
+        test_feeder=tuple(worlds(600, (TEST_FEEDER,), (1, 13), 9, 1 if quick else 36)),
     )
 
 
 def _plan(feeder: str, number: int, start: datetime, days: float) -> SagPlan:
     meter = METERS[_TURN[number % len(_TURN)]]
     span = days / 3 if meter == "ten seconds" else days
-    return SagPlan(feeder, SEED + 3000 + number, int(start.timestamp()) * 1_000_000, span, meter)
+    return SagPlan(feeder, SEED + 12_000 + number, int(start.timestamp()) * 1_000_000, span, meter)

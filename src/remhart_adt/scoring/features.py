@@ -307,8 +307,8 @@ _SAGS: Final = (
 )  # fmt: skip
 
 FEATURES: Final = (
-    *_TWIN, *_SAMPLE, *_VOLTAGE, *_CURRENT, *_POWER, *_HEAT, *_WINDOW, *_SLOTS, *_QUALITY, *_STRESS, *_SHAPE, *_RESIDUAL,
-    *_FREQUENCY, *_HARMONIC, *_SAGS,
+    *_TWIN, *_SAMPLE, *_VOLTAGE, *_CURRENT, *_POWER, *_HEAT, *_WINDOW, *_SLOTS, *_QUALITY, *_STRESS, *_SHAPE,
+    *_RESIDUAL, *_FREQUENCY, *_HARMONIC, *_SAGS,
 )  # fmt: skip
 INDEX: Final = {feature.name: i for i, feature in enumerate(FEATURES)}
 SLOT_NAMES: Final = tuple(feature.name for feature in (*_SLOTS, *_QUALITY, *_STRESS, *_SHAPE))
