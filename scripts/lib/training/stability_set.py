@@ -216,7 +216,7 @@ def _batch(points: list[str], time_us: int, values: Floats) -> ReadingBatch:
 def split(quick: bool) -> Split:
     """Full: many variants of every feeder over all seasons; a third of the test worlds are feeders as they stand."""
     learn = LEARN_FEEDERS[:2] if quick else LEARN_FEEDERS
-    each, days, every = (6, 1.0, 30) if quick else (9, 3.5, 30)
+    each, days, every = (6, 0.8, 30) if quick else (9, 3.5, 30)
 
     def worlds(feeder: str, number: int, months: tuple[int, ...], count: int) -> tuple[StressPlan, ...]:
         return tuple(
