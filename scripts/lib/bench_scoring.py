@@ -73,10 +73,10 @@ def _batch(infos: list[Any], at_us: int, rng: np.random.Generator) -> ReadingBat
 class _Stage:
     """An engine and warm windows of its own."""
 
-    def __init__(self, points: int, prefix: str, models: Path | None) -> None:
+    def __init__(self, points: int, prefix: str, models: Path | None, engine: Any = None) -> None:
         from remhart_adt.scoring import Engine, FeederInfo, Windows
 
-        self.engine = Engine.load(models)
+        self.engine = Engine.load(models) if engine is None else engine
         self.infos = _infos(points, prefix)
         self.windows = Windows(self.infos)
         self.members = [info.point_id for info in self.infos[:24]]
@@ -142,7 +142,7 @@ def _start(models: Path | None) -> dict[str, Any]:
     engine = Engine.load(models)
     load = time.perf_counter() - begun
     installed = sum(slot.state.value == "installed" for slot in engine.slots.values())
-    stage = _Stage(_POINTS, "p", models)
+    stage = _Stage(_POINTS, "p", models, engine)
     for batch in stage.batches(40, _MINUTE_US):
         stage.score(batch)
     found = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
