@@ -239,5 +239,5 @@ def split(quick: bool) -> Split:
             for k, f in enumerate(learn) for j, date in enumerate(((2025, 9, 9), (2025, 4, 12)))
         ),
         test_time=tuple(plan(f, 3200 + k, (2025, 11, 11)) for k, f in enumerate(learn)),
-        test_feeder=tuple(plan(TEST_FEEDER, 3300 + j, date, 3 if quick else 1) for j, date in enumerate(unseen)),
+        test_feeder=tuple(plan(TEST_FEEDER, 3300 + j, date, 3 if quick else 2) for j, date in enumerate(unseen)),
     )  # fmt: skip

@@ -66,7 +66,7 @@ class LoadBalancing:
         "Three phases of a meter that are alike within 10 % count as one machine, which stays.",
         f"Advises only what promises {_WORTH_W:g} W or more and costs the head at most {_POINTS:g} points of balance.",
         f"Its doubt is set so that at most {_HARM:.1%} of answers raise losses on feeders outside the fit.",
-        "On the unseen feeder it saves no more than the simple rule, but a third of that rule's moves raise losses.",
+        "On the unseen feeder it saves not clearly more than the simple rule; a third of those moves raise losses.",
         "Looks one day back and one ahead: a move that pays in winter may cost in summer.",
         "Cables are unknown to it: it learns the path from a day of voltage drops, so steady load teaches little.",
     )
