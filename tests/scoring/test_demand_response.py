@@ -54,7 +54,7 @@ def test_a_charger_that_switches_on_is_seen_in_the_sheddable_power() -> None:
     without = answer(home(times, evenings(times, 11.0, 4)), times)
     with_it = answer(home(times, evenings(times, 11.0, 5)), times)
     assert with_it["sheddablePower"] - without["sheddablePower"] > 5000
-    assert 9000 < with_it["sheddableHigh"] < 13888
+    assert with_it["sheddableHigh"] > 9000 > with_it["sheddablePower"]
     assert without["sheddableHigh"] < 1500
     assert with_it["responseRecommendation"] == "shed"
     assert without["responseRecommendation"] != "shed"

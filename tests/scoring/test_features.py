@@ -42,12 +42,15 @@ def test_docs_table_is_generated_from_the_code() -> None:
 
 def test_every_feature_is_filled_when_all_is_there() -> None:
     info = PointInfo("x", 230.0, 50.0, 63.0, kind="transformer", bank_step_var=5000.0, bank_steps=4)
+    # The last seconds of the frequency need readings by the second.
     times = minutes(8 * 96 * 2, every_us=450_000_000)
+    times = np.r_[times, times[-1] + 1_000_000 * np.arange(1, 41)]
     cells = values(info, times)
     cells[:, C["i_n"]] = 3.0
     cells[:, C["thdv_a"] : C["thdi_c"] + 1] = 2.0
     cells[:, C["oil_temp"]] = 40.0
     cells[:, C["ambient_temp"]] = 15.0
+    cells[[-40, -20], C["v_a"]] = 190.0
     got = row(info, cells, times)
     assert [name for name, value in got.items() if value != value] == []
 

@@ -58,8 +58,11 @@ def test_scores_go_to_stdout_as_csv_and_notes_to_stderr(tmp_path: Path, points: 
     assert rows[-1]["phase_imbalance.status"] == "ok"
     assert float(rows[-1]["phase_imbalance.vuf"]) < 2
     assert rows[0]["load_forecast.reason"] == "cold start: 0 of 92 quarter hours"
-    assert rows[0]["harmonic_analysis.reason"] == "not installed"
     assert "40 scored" in result.stderr
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none" / "manifest.json").write_text('{"schema": 1, "models": []}')
+    bare = run("run", tmp_path / "f.csv", "--points", points, "--models", tmp_path / "none")
+    assert next(csv.DictReader(io.StringIO(bare.stdout)))["harmonic_analysis.reason"] == "not installed"
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])

@@ -19,7 +19,8 @@ from remhart_adt.scoring.types import OutputSpec, output_value
 NAME = "power_flow_optimization"
 DATA = Path(__file__).parent / "data"
 FEEDER = FeederInfo(
-    "substation", "t1", 3 * 230.0 * 400.0, 400.0, 3000.0, short_circuit_v=0.04, tap_min=-2, tap_max=2, tap_step=0.025, tap_position=0,
+    "substation", "t1", 3 * 230.0 * 400.0, 400.0, 3000.0, short_circuit_v=0.04,
+    tap_min=-2, tap_max=2, tap_step=0.025, tap_position=0,
     bank_step_var=10_000.0, bank_steps=4, steps_on=0, transformer_id="tr", bank_id="cap",
 )  # fmt: skip
 

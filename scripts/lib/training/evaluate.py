@@ -62,6 +62,14 @@ def _prepare(recipe: Recipe, training: dict[str, Any]) -> None:
         recipe.rule = float(training["baseline_line_share_per_load"])
     if hasattr(recipe, "constant"):
         recipe.constant = float(training["baseline_constant"])
+    if hasattr(recipe, "ar"):
+        recipe.ar = tuple(training["baseline_ar"])
+    if hasattr(recipe, "line"):
+        recipe.line = (float(training["baseline_offset"]), float(training["baseline_slope"]))
+    if hasattr(recipe, "rules"):
+        recipe.rules = tuple(tuple(rule) for rule in training["baseline_rules"])
+    if hasattr(recipe, "baselines"):
+        recipe.baselines = {k: float(v) for k, v in training.items() if k.startswith("baseline_")}
 
 
 def _alarms(model: Model, recipe: Recipe, quiet: list[Any]) -> dict[str, Any]:

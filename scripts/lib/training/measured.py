@@ -23,7 +23,8 @@ from remhart_adt.scoring.engine import Engine
 from remhart_adt.scoring.features import INDEX
 from remhart_adt.scoring.types import ModelScores, PointInfo, Status
 from remhart_adt.scoring.windows import SLOT_US, Windows
-from training.recipe import Metric, mae_metric
+from training.recipe import Metric, compare, mae_metric
+from training.recipes.equipment_failure import pr_auc
 from training.samples import Samples
 
 __all__ = ["demand_figures", "measured", "transformer_figures"]
@@ -32,7 +33,8 @@ Floats = NDArray[np.float64]
 _C: Final = CHANNEL_INDEX
 _DAY: Final = 96
 _RATED_VA: Final = 160_000.0
-_WEEK_US: Final = 7 * 86_400_000_000
+_DAY_US: Final = 86_400_000_000
+_WEEK_US: Final = 7 * _DAY_US
 # As the data set marks them; the others are rows without electrical values, or of a dead logger.
 _USABLE: Final = ("ok", "phase_out_of_range")
 # A line-to-line voltage this far below the others' is a phase that has lost its supply.
@@ -186,6 +188,7 @@ def transformer_figures(path: Path) -> dict[str, dict[str, Any]]:
     calls = anomaly.rows[(anomaly.status == Status.OK) & (anomaly.outputs["anomalyDetected"].astype(bool))]
     out["voltage_anomaly"] = {"metrics": [], "facts": _alarms(on, stream, events, calls, weeks, "anomalyDetected")}
     out["overload_risk"] = _loading(on, stream, scores["overload_risk"])
+    out["equipment_failure"] = _stress(on, stream, scores["equipment_failure"], _flagged(path))
     return out
 
 
@@ -224,3 +227,46 @@ def _loading(on: str, stream: _Stream, answer: ModelScores) -> dict[str, Any]:
     said = answer.outputs["maxLoading"][ok]
     metric = mae_metric("MAE maxLoading", "p.u.", on, samples, said - truth, top[rows] - truth, "the present load held")
     return {"metrics": [asdict(metric)], "facts": {f"answers, {on}": int(ok.sum())}}
+
+
+def _flagged(path: Path) -> NDArray[np.int64]:
+    """Times of all rows with the oil temperature alarm, its trip, or the oil gauge's alarm; without electrical values
+    too."""
+    with path.open(newline="") as file:
+        times = [
+            _us(row["ts"])
+            for row in csv.DictReader(file)
+            if any(float(row[k] or 0) > 0 for k in ("oil_temp_alarm", "oil_temp_trip", "oil_gauge_alarm"))
+        ]
+    return np.sort(np.array(times, np.int64))
+
+
+def _stress(on: str, stream: _Stream, answer: ModelScores, flagged: NDArray[np.int64]) -> dict[str, Any]:
+    """failureRisk against the protection's own flags of the next 24 hours, and the rule that they come again."""
+    ok = answer.status == Status.OK
+    rows = answer.rows[ok]
+    inside = stream.time_us[rows] + _DAY_US <= stream.time_us[-1]
+    rows, risk = rows[inside], answer.outputs["failureRisk"][ok][inside]
+    now = stream.time_us[rows]
+
+    def any_in(start: NDArray[np.int64], end: NDArray[np.int64]) -> Floats:
+        return (np.searchsorted(flagged, end, "right") > np.searchsorted(flagged, start, "right")).astype(np.float64)
+
+    truth, rule = any_in(now, now + _DAY_US), any_in(now - _DAY_US, now)
+    metric = compare(
+        "PR-AUC of the flags within 24 h", "-", on, now // _DAY_US,
+        lambda r: (pr_auc(truth[r], risk[r]), pr_auc(truth[r], rule[r])), "a flag in the last 24 h",
+        lower_is_better=False,
+    )  # fmt: skip
+    life = answer.outputs["lossOfLife"][ok]
+    return {
+        "metrics": [asdict(metric)],
+        "facts": {
+            f"answers, {on}": int(ok.sum()),
+            f"share of answers followed by a flag (PR-AUC of chance), {on}": round(float(truth.mean()), 4),
+            f"mean failureRisk where a flag followed / where none did / highest, {on}": [
+                float(f"{v:.3g}") for v in (risk[truth > 0].mean(), risk[truth == 0].mean(), risk.max())
+            ],
+            f"highest lossOfLife of a day (%), {on}": float(f"{np.nanmax(life):.3g}"),
+        },
+    }

@@ -18,7 +18,7 @@ from remhart_adt.scoring.windows import Windows
 from training.table import batches
 from training.world import World, thin
 
-__all__ = ["Samples", "by_minute", "feeder_rows", "join", "overload_rows", "point_rows"]
+__all__ = ["Samples", "by_minute", "feeder_rows", "integrate", "join", "overload_rows", "point_rows"]
 
 Floats = NDArray[np.float64]
 _DAY_US: Final = 86_400_000_000
@@ -162,7 +162,7 @@ def overload_rows(world: World, seed: int, every_min: int = 10, read_min: int = 
     ]
     k = amps / rated
     air = by_minute(world, world.ambient) + rng.uniform(-5, 12)
-    oil, hot = _integrate(heat, k, air)
+    oil, hot = integrate(heat, k, air)
     minute_of = np.minimum((world.time_us - world.plan.start_us) // _MINUTE_US, len(k) - 1)
     measured_oil = transformer & (rng.random(p_n) < 0.5)
     values = world.values.copy()
@@ -198,7 +198,7 @@ def overload_rows(world: World, seed: int, every_min: int = 10, read_min: int = 
     return samples.take(np.isfinite(y["load"]))
 
 
-def _integrate(heat: Thermal, k: Floats, air: Floats) -> tuple[Floats, Floats]:
+def integrate(heat: Thermal, k: Floats, air: Floats) -> tuple[Floats, Floats]:
     """Top oil and hot spot (degC), minute by minute, starting settled at the first hour's load."""
     ultimate = heat.oil_rise * ((k**2 * heat.loss_ratio + 1) / (heat.loss_ratio + 1)) ** heat.n
     winding_end = heat.hot_spot_rise * k ** (2 * heat.m)

@@ -6,12 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from training import balance_set, dispatch_set, flexible_set, plans
+from training import balance_set, dispatch_set, flexible_set, plans, sag_set, stability_set
 from training.days import quality_rows
 from training.flow_set import flow, flow_rows
+from training.frequency_set import FrequencyPlan, frequency, frequency_rows
+from training.harmonics_set import harmonic_rows, harmonics
 from training.plans import Split
 from training.quiet import STREAM, stream
 from training.samples import feeder_rows, join, overload_rows, point_rows
+from training.stress_set import split as stress_split
+from training.stress_set import stress_rows
 from training.world import WorldPlan, build, thin
 
 __all__ = ["SETS", "WorldSet"]
@@ -51,13 +55,22 @@ def _quiet(plan: WorldPlan) -> dict[str, Any]:
     return {"quiet": stream(build(plan), STREAM)}
 
 
+def _frequency(plan: FrequencyPlan) -> dict[str, Any]:
+    return {"frequency": frequency_rows(plan)}
+
+
 SETS: Final = (
     WorldSet("ordinary", ("points", "feeder", "heat"), _ordinary, plans.ordinary),
     WorldSet("quiet", ("quiet",), _quiet, plans.quiet),
     WorldSet("skewed", ("uneven",), _skewed, plans.skewed),
     WorldSet("quality", ("quality",), _quality, plans.quality),
     WorldSet("dispatch", ("dispatch",), dispatch_set.dispatch_rows, dispatch_set.split),
+    WorldSet("frequency", ("frequency",), _frequency, frequency),
     WorldSet("divided", ("divided",), balance_set.balance_rows, balance_set.split),
     WorldSet("flow", ("flow",), flow_rows, flow),
+    WorldSet("stability", ("stability",), stability_set.rows, stability_set.split),
+    WorldSet("harmonics", ("harmonics",), harmonic_rows, harmonics),
+    WorldSet("stress", ("stress",), stress_rows, stress_split),
+    WorldSet("sag", ("sag",), sag_set.rows, sag_set.split),
     WorldSet("flexible", ("flexible",), flexible_set.flexible_rows, flexible_set.split),
 )

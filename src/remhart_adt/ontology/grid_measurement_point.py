@@ -204,9 +204,9 @@ class Temperatures(Part):
 class HarmonicLevel(StrEnum):
     """Class of voltage distortion."""
 
-    LOW = "low"  # Voltage distortion below 5 %.
-    MEDIUM = "medium"  # From 5 % to below 8 %.
-    HIGH = "high"  # 8 % and more: above the limit of IEEE 519 at low voltage.
+    LOW = "low"  # Voltage distortion below 3 %.
+    MEDIUM = "medium"  # From 3 % to 5 %.
+    HIGH = "high"  # Above 5 %; IEEE 519 allows 8 % at low voltage.
 
 
 class ImbalanceClass(StrEnum):

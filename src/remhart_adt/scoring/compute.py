@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from remhart_adt.readings import CHANNEL_INDEX
 from remhart_adt.scoring.features import FEATURES, INDEX, SLOT_NAMES
+from remhart_adt.scoring.frequency import frequency_features
 from remhart_adt.scoring.history import slot_features
 from remhart_adt.scoring.quality import line_unbalance
 from remhart_adt.scoring.windows import RAW, SLACK, SLOT_US, Step, Windows
@@ -22,6 +23,9 @@ F64 = NDArray[np.float64]
 _C: Final = CHANNEL_INDEX
 _NEAR: Final = 16
 _ELECTRICAL: Final = slice(_C["v_a"], _C["freq"] + 1)
+# A phase below this is a sag (IEEE 1159, IEC 61000-4-30), one this far below its own mean a dip.
+_SAG: Final = 0.9
+_DIP: Final = 0.03
 _SQRT3: Final = float(np.sqrt(3.0))
 # Order of the columns `slot_features` reads, then the rest of the twin's constants.
 _POINT_COLUMNS: Final = 15
@@ -63,6 +67,7 @@ def compute(windows: Windows, step: Step, points: F64, quality: NDArray[np.int8]
         _window(out, windows, step, twin, quality)
         _heat(out, now, twin)
         _residual(out)
+        _set(out, **frequency_features(windows, step, twin[:, 7]))
         single = out.astype(np.float32)
     single[~np.isfinite(single)] = np.nan
     return single
@@ -186,6 +191,8 @@ def _power(out: F64, now: F64, twin: F64) -> None:
         distortion=np.where(s_sum >= 0.03, (d[:, 0] + d[:, 1] + d[:, 2]) / s_sum, np.nan),
         thdv_max=_mean_min_max(thd[:, :3])[2], thdi_max=_mean_min_max(thd[:, 3:])[2],
     )  # fmt: skip
+    _phases(out, "thdv", thd[:, :3])
+    _phases(out, "thdi", thd[:, 3:])
 
 
 def _window(out: F64, windows: Windows, step: Step, twin: F64, quality: NDArray[np.int8]) -> None:
@@ -227,7 +234,22 @@ def _window(out: F64, windows: Windows, step: Step, twin: F64, quality: NDArray[
         q_step=q[:, -1] - q[:, -2], load_5min=np.sqrt(load),
         q_10min=_masked_mean(q, seconds >= -600.0), p_10min=_masked_mean(p, seconds >= -600.0),
     )  # fmt: skip
+    _distortion(out, raw, twin)
     _far(out, windows, step, twin)
+
+
+def _distortion(out: F64, raw: F64, twin: F64) -> None:
+    """The non-fundamental apparent power of IEEE 1459, squared and averaged before any root: a root of single readings
+    would turn the meters' noise into distortion."""
+    v, i, p, q = (raw[:, :, _C[f"{name}_a"] : _C[f"{name}_c"] + 1] for name in "vipq")
+    base = (twin[:, 0] * twin[:, 1])[:, None, None]
+    square = ((v * i) ** 2 - p * p - q * q) / base**2
+    for k, x in enumerate("abc"):
+        out[:, INDEX[f"distortion_square_{x}"]] = _masked_mean(square[:, :, k], np.bool_(True))
+    have = ~np.isnan(i)
+    total = np.where(have, i, 0.0) ** 2
+    total = np.where(have.any(2), total[:, :, 0] + total[:, :, 1] + total[:, :, 2], np.nan)
+    _set(out, i_square_mean16=_masked_mean(total, np.bool_(True)) / twin[:, 1] ** 2)
 
 
 def _sum_phases(raw: F64, name: str) -> F64:
@@ -237,7 +259,7 @@ def _sum_phases(raw: F64, name: str) -> F64:
     return np.where(np.isnan(a) & np.isnan(b) & np.isnan(c), np.nan, total)
 
 
-def _masked_mean(x: F64, where: NDArray[np.bool_]) -> F64:
+def _masked_mean(x: F64, where: NDArray[np.bool_] | np.bool_) -> F64:
     use = where & ~np.isnan(x)
     n = use.sum(1)
     return np.where(n > 0, np.where(use, x, 0.0).sum(1) / np.maximum(n, 1), np.nan)
@@ -274,10 +296,60 @@ def _far(out: F64, windows: Windows, step: Step, twin: F64) -> None:
     use = (v >= 0.9) & (v <= 1.1) & (back[None, None, :] < step.seen[:, None, None])
     n = use.sum(2)
     some = np.maximum(n, 1)
-    mean = np.where(use, v, 0.0).sum(2) / some
+    total = np.where(use, v, 0.0).sum(2)
+    mean = total / some
     away = np.where(use, v - mean[:, :, None], 0.0)
     _phases(out, "v_mean128", np.where(n > 0, mean, np.nan))
     _phases(out, "v_std128", np.where(n > 1, np.sqrt((away * away).sum(2) / some), np.nan))
+    usual = (total - np.where(use[:, :, -1], v[:, :, -1], 0.0)) / np.maximum(n - use[:, :, -1], 1)
+    there = back[:-1] < step.seen[:, None]
+    seconds = (windows.raw_us[step.row[:, None], cell[:, :-1]] - step.time_us[:, None]) / 1e6
+    _sags(out, v[:, :, :-1], use[:, :, :-1], usual, np.where(there, seconds, np.nan))
+
+
+def _sags(out: F64, v: F64, use: NDArray[np.bool_], usual: F64, seconds: F64) -> None:
+    """Sags and dips among the readings before this one: `v` (m, 3, k) in p.u., `use` where it is within the normal
+    band, `usual` (m, 3) its mean there, `seconds` (m, k) below zero, NaN where there is no reading."""
+    there = ~np.isnan(seconds)
+    known = there.any(1)
+    low = np.where(there, np.fmin(np.fmin(v[:, 0], v[:, 1]), v[:, 2]), np.nan)
+    below = low < _SAG
+    floor = (usual - _DIP)[:, :, None]
+    dipped = there & ((v[:, 0] < floor[:, 0]) | (v[:, 1] < floor[:, 1]) | (v[:, 2] < floor[:, 2]))
+    level = (v[:, 0] + v[:, 1] + v[:, 2]) / 3
+    whole = use[:, 0] & use[:, 1] & use[:, 2]
+    pairs = whole[:, 1:] & whole[:, :-1]
+    change = np.where(pairs, level[:, 1:] - level[:, :-1], 0.0)
+    many = pairs.sum(1)
+    none = np.where(known, 0.0, np.nan)
+    flicker = np.sqrt((change * change).sum(1) / np.maximum(many, 1))
+    _set(
+        out, sag_count=none, dip_count=none, sag_low=np.fmin.reduce(low, axis=1),
+        sag_span_s=-np.fmin.reduce(seconds, axis=1), v_flicker=np.where(many > 0, flicker, np.nan),
+    )  # fmt: skip
+    # Few points have had one, so the rest is done for those alone.
+    some = np.flatnonzero(below.any(1) | dipped.any(1))
+    if not len(some):
+        return
+    below, dipped, low, seconds = below[some], dipped[some], low[some], seconds[some]
+    starts = _starts(below)
+    newest = np.fmax.reduce(np.where(starts, seconds, np.nan), axis=1)
+    second = np.fmax.reduce(np.where(starts & (seconds < newest[:, None]), seconds, np.nan), axis=1)
+    last = np.where(below & (seconds >= newest[:, None]), low, np.nan)
+    for name, column in (
+        ("sag_count", starts.sum(1)), ("sag_gap_s", newest - second), ("sag_last_low", np.fmin.reduce(last, axis=1)),
+        ("sag_age_s", -np.fmax.reduce(np.where(below, seconds, np.nan), axis=1)),
+        ("dip_count", _starts(dipped).sum(1)),
+        ("dip_age_s", -np.fmax.reduce(np.where(dipped, seconds, np.nan), axis=1)),
+    ):  # fmt: skip
+        out[some, INDEX[name]] = column
+
+
+def _starts(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where a run begins, along the second axis."""
+    starts = inside.copy()
+    starts[:, 1:] &= ~inside[:, :-1]
+    return starts
 
 
 def _far_voltage(windows: Windows, row: NDArray[np.int64], cell: NDArray[np.int64]) -> F64:

@@ -412,16 +412,23 @@ def _eligibility(
             for count in np.unique(counts[low]).tolist():
                 fail(low & (counts == count), f"cold start: {count} of {least} {what}")
 
+    def fail_measured(where: NDArray[np.bool_], text: str) -> None:
+        fail(where & ~enough, text)
+
     fail(prepared.bad[chosen], "quality bad")
-    phases = prepared.phases[chosen]
+    phases, absent = prepared.phases[chosen], prepared.absent[chosen]
+    enough = ~absent[:, [CHANNEL_INDEX[name] for name in needs.instead]].all(1)
     if needs.phases > 1:
-        fail(phases.sum(1) < needs.phases, f"needs {needs.phases} metered phases")
-    _fail_missing(needs.channels, prepared.absent[chosen], phases, fail)
+        fail_measured(phases.sum(1) < needs.phases, f"needs {needs.phases} metered phases")
+    _fail_missing(needs.channels, absent, phases, fail_measured)
     if needs.rating:
-        fail(~prepared.rated[chosen], "no rated current")
+        fail_measured(~prepared.rated[chosen], "no rated current")
     if needs.energised:
         with np.errstate(invalid="ignore"):
             fail(prepared.features[chosen, INDEX["v_max"]] < _DEAD, "not energised")
+    if needs.load > 0:
+        low = ~(prepared.features[chosen, INDEX["i_max"]] >= needs.load)
+        fail_measured(low, f"load below {needs.load:.0%} of the rating")
     if needs.importing:
         with np.errstate(invalid="ignore"):
             fail(prepared.features[chosen, INDEX["p_total"]] < 0, "feeding back")
@@ -434,6 +441,14 @@ def _eligibility(
     if needs.quarters_of_voltage:
         have = prepared.features[chosen, INDEX["quality_windows"]]
         fail_counted(have, needs.quarters_of_voltage, "quarter hours with voltage")
+    if needs.frequency_s:
+        spacing = prepared.features[chosen, INDEX["f_spacing_s"]]
+        with np.errstate(invalid="ignore"):
+            fail(spacing > needs.frequency_s, f"frequency less often than every {needs.frequency_s:g} s")
+        fail(np.isnan(prepared.features[chosen, INDEX["f_lag10"]]), "less than 10 s of frequency")
+    if needs.quarters_of_current:
+        have = prepared.features[chosen, INDEX["slots_current"]]
+        fail_counted(have, needs.quarters_of_current, "quarter hours with current")
     return reason, tuple(reasons)
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-__all__ = ["FEATURES", "INDEX", "LAGS_P", "LAGS_Q", "Feature", "markdown"]
+__all__ = ["FEATURES", "INDEX", "LAGS_F", "LAGS_P", "LAGS_Q", "Feature", "markdown"]
 
 
 class Feature(NamedTuple):
     """One row of the table. `needs` are channel names; `source` is where its past comes from: `twin` (declared),
-    `reading` (this instant), `last 16` or `last 128` raw readings, `quarter hours` (means of closed ones)."""
+    `reading` (this instant), `last 16`, `last 32` or `last 128` raw readings, `quarter hours` (means of closed ones).
+    """
 
     name: str
     formula: str
@@ -221,6 +222,32 @@ _QUALITY: Final = (
     Feature("v_week_low", "lowest phase voltage of these days", "p.u.", _V, _QUARTERS),
     Feature("v_week_high", "highest phase voltage of these days", "p.u.", _V, _QUARTERS),
 )  # fmt: skip
+_STRESS: Final = (
+    Feature("slots_current", "how many of the last 96 have a current", "-", _I, _QUARTERS),
+    Feature(
+        "hot_spot_day_max",
+        "highest hot spot of the last 96 (IEEE C57.91, see `remhart_adt.scoring.stress`)",
+        "degC",
+        _I,
+        _QUARTERS,
+    ),
+    Feature("hot_spot_day_age", "time since it", "h", _I, _QUARTERS),
+    Feature(
+        "life_day", "insulation life used in the last 96, over 180 000 h (IEEE C57.91 clause 5)", "%", _I, _QUARTERS
+    ),
+    Feature(
+        "load_hour_day_max",
+        "highest root mean square of an hour's highest phase current, last 96",
+        "p.u.",
+        _I,
+        _QUARTERS,
+    ),
+    Feature("load_hour_day_age", "time since it", "h", _I, _QUARTERS),
+    Feature("s_day_max", "highest hourly sqrt(P^2 + Q^2) of the last 96", "p.u.", (*_P, *_Q), _QUARTERS),
+    Feature("s_days_max", "the same of the six days before the last", "p.u.", (*_P, *_Q), _QUARTERS),
+    Feature("s_days_mean", "mean of the highest of each of these days", "p.u.", (*_P, *_Q), _QUARTERS),
+    Feature("s_day_week_ago", "highest of the day that is a week before the coming one", "p.u.", (*_P, *_Q), _QUARTERS),
+)
 _SHAPE: Final = (
     *_each("p_lag1", "P_{x} of the last quarter hour", "p.u.", _P, "quarter hours"),
     *_each("p_low", "lowest P_{x} of the last 96", "p.u.", _P, "quarter hours"),
@@ -242,13 +269,49 @@ _RESIDUAL: Final = (
     Feature("residual_spread", "highest less lowest residual", "p.u.", (*_V, *_P, *_Q), "quarter hours"),
     Feature("residual_worst", "largest absolute residual", "p.u.", (*_V, *_P, *_Q), "quarter hours"),
 )
+# Seconds back, of the frequency.
+LAGS_F: Final = (1, 2, 3, 4, 5, 7, 10, 15)
+_FREQUENCY: Final = (
+    *(Feature(f"f_lag{k}", f"f {k} s ago less f now, over fn; linear between readings at most 10 s apart", "p.u.",
+              ("freq",), "last 32") for k in LAGS_F),
+    Feature("f_spacing_s", "mean time between readings that have f, last 30 s; else the time since the one before", "s",
+            ("freq",), "last 32"),
+    Feature("f_noise", "root mean square of a reading's f less the line through its neighbours, over fn", "p.u.",
+            ("freq",), "last 32"),
+    Feature("f_rate", "root mean square of the change of f between readings over the root of the time, over fn",
+            "p.u./sqrt(s)", ("freq",), "last 32"),
+)  # fmt: skip
+
+_HARMONIC: Final = (
+    *_each("distortion_square", "mean of S^2 - P^2 - Q^2, S = V_{x} I_{x}; below 0 by meter errors only", "p.u.",
+           (*_V, *_I, *_P, *_Q), "last 16"),
+    Feature("i_square_mean16", "mean of the sum of the squared phase currents", "p.u.", _I, "last 16"),
+    *_each("thdv", "THD of V_{x}", "%", ("thdv_a", "thdv_b", "thdv_c"), "reading"),
+    *_each("thdi", "THD of I_{x}", "%", ("thdi_a", "thdi_b", "thdi_c"), "reading"),
+)  # fmt: skip
+
+# What went before, without this reading: a model can then be monotone in the present voltage with the past as it was.
+# A sag is a reading with a phase below 0.9 p.u.; a dip one with a phase 0.03 p.u. below its mean; readings in a row are
+# one.
+_SAGS: Final = (
+    Feature("sag_age_s", "time since the newest sag before this reading; NaN when there is none", "s", _V, "last 128"),
+    Feature("sag_count", "sags before this reading", "-", _V, "last 128"),
+    Feature("sag_gap_s", "time between the beginnings of the two newest sags", "s", _V, "last 128"),
+    Feature("sag_low", "lowest phase voltage before this reading", "p.u.", _V, "last 128"),
+    Feature("sag_last_low", "lowest phase voltage of the newest sag", "p.u.", _V, "last 128"),
+    Feature("sag_span_s", "time that the readings before this one reach back", "s", _V, "last 128"),
+    Feature("dip_count", "dips before this reading", "-", _V, "last 128"),
+    Feature("dip_age_s", "time since the newest dip before this reading; NaN when there is none", "s", _V, "last 128"),
+    Feature("v_flicker", "root mean square step of the mean phase voltage between readings within 0.9 to 1.1 p.u.",
+            "p.u.", _V, "last 128"),
+)  # fmt: skip
 
 FEATURES: Final = (
-    *_TWIN, *_SAMPLE, *_VOLTAGE, *_CURRENT, *_POWER, *_HEAT, *_WINDOW, *_SLOTS, *_QUALITY, *_SHAPE,
-    *_RESIDUAL,
+    *_TWIN, *_SAMPLE, *_VOLTAGE, *_CURRENT, *_POWER, *_HEAT, *_WINDOW, *_SLOTS, *_QUALITY, *_STRESS, *_SHAPE,
+    *_RESIDUAL, *_FREQUENCY, *_HARMONIC, *_SAGS,
 )  # fmt: skip
 INDEX: Final = {feature.name: i for i, feature in enumerate(FEATURES)}
-SLOT_NAMES: Final = tuple(feature.name for feature in (*_SLOTS, *_QUALITY, *_SHAPE))
+SLOT_NAMES: Final = tuple(feature.name for feature in (*_SLOTS, *_QUALITY, *_STRESS, *_SHAPE))
 
 
 def markdown() -> str:

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from remhart_adt.scoring.margins import MARGIN_FEATURES, margins
 from remhart_adt.scoring.moves import MOVE_FEATURES, move_features
 from remhart_adt.scoring.types import UNITS, FeederInfo, PointInfo
 from remhart_adt.scoring.windows import MINUTE_COLUMNS, MINUTE_US, SLOT_US, Windows
@@ -69,6 +70,7 @@ FEEDER_FEATURES: Final[Mapping[str, tuple[str, str]]] = {
     "steps_on": ("capacitor steps that are on; NaN when the bank or its state is not declared", "-"),
     "steps_off": ("capacitor steps that are off; NaN likewise", "-"),
     "bank_step": ("size of one step over the rating; NaN likewise", "p.u."),
+    **MARGIN_FEATURES,
 }
 _M: Final = {name: i for i, name in enumerate(MINUTE_COLUMNS)}
 
@@ -110,6 +112,8 @@ def feeder_features(
     row = _features(feeder, infos, values, end_us)
     found = {m: home for m, home in homes.items() if home is not None}
     row |= _supply(feeder, infos, values, found, end_us, row)
+    leaves = [m for m in infos if m != feeder.head_id and infos[m].kind in LEAF_KINDS]
+    row |= margins(feeder.head_id, infos, values, found, leaves, row["rated_va"], end_us - MINUTE_US)
     moves = move_features(found, feeder, infos, end_us, row["rated_va"]) if day else {}
     row |= {name: moves.get(name, float("nan")) for name in MOVE_FEATURES}
     return end_us, np.array([[row[name] for name in FEEDER_FEATURES]], np.float32)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from remhart_adt.scoring import quality
+from remhart_adt.scoring import quality, stress
 from remhart_adt.scoring.features import LAGS_P, LAGS_Q, SLOT_NAMES
 from remhart_adt.scoring.windows import LONG_SLOTS, SHORT_COLUMNS, SHORT_SLOTS, SLACK
 
@@ -42,7 +42,7 @@ _SIGMA_FLOOR: Final = 0.001
 def slot_features(windows: Windows, row: NDArray[np.int64], slot: NDArray[np.int64], points: F64) -> F64:
     """Features of `SLOT_NAMES` for pairs of window row and running quarter hour, (m, len(SLOT_NAMES)) float64.
 
-    `points` (m, 8 or more): Vn, In, oil rise, R, n, oil minutes, UTC offset in minutes, hz, of each pair's point.
+    `points` (m, 15): the constants of each pair's point, as `compute.point_table` orders them.
     """
     vn, current, oil_rise, ratio, exponent, oil_minutes, utc, hz = (points[:, i] for i in range(8))
     columns: dict[str, F64] = {}
@@ -65,6 +65,11 @@ def slot_features(windows: Windows, row: NDArray[np.int64], slot: NDArray[np.int
     _calendar(columns, slot, utc)
     _quality(columns, short[:, : quality.DAY], vn, hz)
     _quality_before(columns, days[:, :, 2:] / vn[:, None, None])
+    heat = stress.Heat(oil_rise, ratio, exponent, oil_minutes, points[:, 9], points[:, 10])
+    _stress(columns, short, current, heat)
+    # The first lags are 1 to 96, without a gap.
+    week = np.concatenate([long[:, :_DAY, :2], days[:, :, :2]], axis=1)
+    _peaks(columns, np.sqrt(week[:, :, 0] ** 2 + week[:, :, 1] ** 2) / base)
     _shape(columns, p, short, (vn * current)[:, None], days[:, :, 0] / base, _hour_of_week(slot, utc))
     return np.stack([columns[name] for name in SLOT_NAMES], axis=1)
 
@@ -277,3 +282,25 @@ def _quality_before(columns: dict[str, F64], v: F64) -> None:
     columns["quality_voltage_lag7"] = parts[:, -1].copy()
     columns["v_week_low"] = np.where(n > 0, np.where(live, low, np.inf).min(1), np.nan)
     columns["v_week_high"] = np.where(n > 0, np.where(live, high, -np.inf).max(1), np.nan)
+
+
+def _stress(columns: dict[str, F64], short: F64, current: F64, heat: stress.Heat) -> None:
+    """Hot spot, life used and highest hourly current of the last day."""
+    square = np.ascontiguousarray(short[:, :, _S["i2_max"]]) / (current * current)[:, None]
+    columns["slots_current"] = (~np.isnan(square[:, :_DAY])).sum(1).astype(np.float64)
+    spots = stress.hot_spots(square, short[:, :, _S["oil_temp"]], short[:, :, _S["ambient_temp"]], heat)
+    highest, age = stress.over_day(spots)
+    columns["hot_spot_day_max"], columns["hot_spot_day_age"] = highest, age / 4
+    columns["life_day"] = stress.life_used(spots)
+    highest, age = stress.over_day(stress.hourly(square[:, :_DAY]))
+    columns["load_hour_day_max"], columns["load_hour_day_age"] = np.sqrt(highest), age / 4
+
+
+def _peaks(columns: dict[str, F64], week: F64) -> None:
+    """Daily highest apparent power from the last seven days (m, 672), newest first."""
+    highest = stress.over_day(stress.hourly(week.reshape(-1, _DAY)))[0].reshape(len(week), -1)
+    before = np.ascontiguousarray(highest[:, 1:])
+    columns["s_day_max"] = highest[:, 0].copy()
+    columns["s_days_max"] = stress.over_day(before)[0]
+    columns["s_days_mean"] = _seasonal([before[:, k] for k in range(before.shape[1])])
+    columns["s_day_week_ago"] = highest[:, -1].copy()

@@ -58,9 +58,15 @@ class Output(_Strict):
 
 
 class Needs(_Strict):
-    """When a model may speak. A reading that fails one of these makes it abstain, and the reason names which."""
+    """When a model may speak. A reading that fails one of these makes it abstain, and the reason names which.
+
+    `load` is the least current of the highest phase over the rating. A reading that has any of the channels `instead`
+    needs no `channels`, rating, phases or load.
+    """
 
     channels: tuple[str, ...] = ()
+    instead: tuple[str, ...] = ()
+    load: float = Field(default=0.0, ge=0.0, le=1.0)
     rating: bool = False
     phases: int = Field(default=1, ge=1, le=3)
     energised: bool = False
@@ -69,14 +75,17 @@ class Needs(_Strict):
     quarters_of_day: int = Field(default=0, ge=0, le=96)
     quarters_of_line: int = Field(default=0, ge=0, le=104)
     quarters_of_voltage: int = Field(default=0, ge=0, le=96)
+    quarters_of_current: int = Field(default=0, ge=0, le=96)
     # Of the feeder: so many units with limits and costs, the infeed among them.
     units: int = Field(default=0, ge=0, le=UNITS)
+    # Readings with a frequency so far apart at most (mean of the last 30 s, in s), and 10 s of them; 0: no need.
+    frequency_s: float = Field(default=0, ge=0, le=30)
     # Of the feeder: quarter hours of the last day with all its members; every leaf must meter P and V by phase then.
     quarters_of_members: int = Field(default=0, ge=0, le=96)
     # Of the feeder: a tap changer or a capacitor bank whose position is known.
     controls: bool = False
 
-    @field_validator("channels")
+    @field_validator("channels", "instead")
     @classmethod
     def _known(cls, channels: tuple[str, ...]) -> tuple[str, ...]:
         unknown = [name for name in channels if name not in CHANNEL_INDEX]

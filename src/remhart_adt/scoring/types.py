@@ -145,16 +145,6 @@ class FeederInfo:
     bank_id: str | None = None
     # The infeed first, if it has a price, then the units of the feeder by id.
     units: tuple[UnitInfo, ...] = ()
-    short_circuit_v: float | None = None
-    tap_min: int | None = None
-    tap_max: int | None = None
-    tap_step: float | None = None
-    tap_position: int | None = None
-    bank_step_var: float | None = None
-    bank_steps: int | None = None
-    steps_on: int | None = None
-    transformer_id: str | None = None
-    bank_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from remhart_adt.simulate.catalogue import DEMO_FEEDER, FEEDERS, feeder_spec
 from remhart_adt.simulate.director import Act
 from remhart_adt.simulate.events import KINDS, Event
 from remhart_adt.simulate.feeder import Fault, Feeder, Solution
-from remhart_adt.simulate.frequency import Frequency
+from remhart_adt.simulate.frequency import Frequency, Grid
 from remhart_adt.simulate.loads import FastNoise, Minutes, Scenery
 from remhart_adt.simulate.meters import Meters
 from remhart_adt.simulate.scenario import History, Scenario, Tick
@@ -22,6 +22,7 @@ __all__ = [
     "Feeder",
     "FeederSpec",
     "Frequency",
+    "Grid",
     "History",
     "Meters",
     "Minutes",

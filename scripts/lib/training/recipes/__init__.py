@@ -7,6 +7,10 @@ from collections.abc import Iterable
 from training.recipe import Recipe
 from training.recipes.demand_response import DemandResponse
 from training.recipes.energy_loss import EnergyLoss
+from training.recipes.equipment_failure import EquipmentFailure
+from training.recipes.frequency_stability import FrequencyStability
+from training.recipes.grid_stability import GridStability
+from training.recipes.harmonic_analysis import HarmonicAnalysis
 from training.recipes.load_balancing import LoadBalancing
 from training.recipes.load_forecast import LoadForecast
 from training.recipes.optimal_dispatch import OptimalDispatch
@@ -16,6 +20,7 @@ from training.recipes.power_flow_optimization import PowerFlowOptimization
 from training.recipes.power_quality_index import PowerQualityIndex
 from training.recipes.reactive_power import ReactivePower
 from training.recipes.voltage_anomaly import VoltageAnomaly
+from training.recipes.voltage_sag import VoltageSag
 
 __all__ = ["RECIPES", "kinds"]
 
@@ -23,7 +28,10 @@ RECIPES: dict[str, Recipe] = {
     recipe.id: recipe
     for recipe in (
         VoltageAnomaly(),
+        FrequencyStability(),
+        HarmonicAnalysis(),
         PhaseImbalance(),
+        EquipmentFailure(),
         OverloadRisk(),
         PowerQualityIndex(),
         LoadForecast(),
@@ -33,6 +41,8 @@ RECIPES: dict[str, Recipe] = {
         OptimalDispatch(),
         LoadBalancing(),
         PowerFlowOptimization(),
+        VoltageSag(),
+        GridStability(),
     )
 }
 
