@@ -168,8 +168,9 @@ class VoltageSag:
         rule_text = "the training worlds' share after a sag in the last 15 minutes, and without one"
         brier("Brier score, against recent sags", every, rule, rule_text)
         announced = _announced(samples)
-        brier("Brier score, nothing announced", ~announced, np.full(len(p), sag[~announced].mean()),
-              "the share of positive minutes among these very rows")  # fmt: skip
+        if sag[~announced].any():
+            brier("Brier score, nothing announced", ~announced, np.full(len(p), sag[~announced].mean()),
+                  "the share of positive minutes among these very rows")  # fmt: skip
 
         def precision(rows: NDArray[np.int64]) -> tuple[float, float]:
             return average_precision(sag[rows], p[rows]), average_precision(sag[rows], rule[rows])
