@@ -41,7 +41,7 @@ def demo(tmp_path: Path, *arguments: str) -> tuple[subprocess.CompletedProcess[s
 @pytest.mark.process
 @pytest.mark.slow
 def test_a_feeder_is_played_and_every_reading_accounted_for(tmp_path: Path) -> None:
-    done, report = demo(tmp_path, "--seconds", "20")
+    done, report = demo(tmp_path, "--seconds", "30")
 
     assert done.returncode == 0, done.stderr[-3000:]
     assert (

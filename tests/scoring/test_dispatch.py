@@ -29,8 +29,8 @@ UNITS = (
 FEEDER = FeederInfo("s", "t1", 250_000.0, 400.0, 3000.0, units=UNITS)
 INFOS = [
     PointInfo("t1", 230.0, 50.0, 400.0, kind="transformer"),
-    PointInfo("g1", 230.0, 50.0, 63.0, kind="renewable_source"),
-    PointInfo("g2", 230.0, 50.0, 63.0, kind="renewable_source"),
+    PointInfo("g1", 230.0, 50.0, 63.0, kind="meter"),
+    PointInfo("g2", 230.0, 50.0, 63.0, kind="meter"),
     PointInfo("m1", 230.0, 50.0, 200.0, kind="meter"),
 ]
 MEMBERS = [info.point_id for info in INFOS]
@@ -67,6 +67,17 @@ def test_the_answer_stands_as_a_map_of_unit_ids() -> None:
     # Without the grid 60 kW are left for 90 kW and more.
     assert document["reserveShortfall"] > 30_000
     assert not any(name.startswith("setpoint") and name != "setpoints" for name in document)
+
+
+def test_a_renewable_source_is_never_told_to_give_more_than_it_does() -> None:
+    sunny = [replace(info, kind="renewable_source") if info.point_id == "g1" else info for info in INFOS]
+    windows, times = Windows(sunny), minutes(10)
+    cells = np.stack([values(info, times) for info in INFOS], axis=1)
+    for k, info in enumerate(INFOS):
+        cells[:, k, C["p_a"] : C["p_c"] + 1] = STEADY[info.point_id] / 3
+    windows.push(batch(MEMBERS, np.tile(np.arange(4), len(times)), np.repeat(times, 4), cells))
+    points = Engine.load().feeder([windows], FEEDER, MEMBERS)["optimal_dispatch"].document()["setpoints"]
+    assert points["chp-1"] == pytest.approx(20_000, rel=0.01)
 
 
 def test_without_prices_or_units_it_abstains_and_says_what_is_missing() -> None:
@@ -166,11 +177,12 @@ def test_units_of_constant_cost_are_dispatched_in_their_order(model: Model, row:
 
 
 def site_of(**plates: dict[str, float]) -> Site:
-    """The village with dispatch data on its substation and on other components."""
+    """The village with dispatch data on these components only."""
     graph = Scenario("village", events=()).graph()
     spec = load(graph)
     twins: list[dict[str, Any]] = [{**new_twin(entity), "$dtId": entity.id} for entity in spec.entities()]
     for twin in twins:
+        twin.pop("dispatch", None)
         if twin["$dtId"] in plates:
             twin["dispatch"] = plates[twin["$dtId"]]
     relationships = [

@@ -12,6 +12,7 @@ from scoring_streams import MINUTE_US, START_US, C, minutes, stream
 
 from remhart_adt.resources import models_dir
 from remhart_adt.scoring import Engine, FeederInfo, FeederScore, PointInfo, Status, Windows
+from remhart_adt.scoring.feeder import FEEDER_FEATURES, feeder_features
 from remhart_adt.scoring.manifest import read_manifest
 from remhart_adt.scoring.sessions import Model
 from remhart_adt.scoring.types import OutputSpec, output_value
@@ -43,6 +44,25 @@ def ask(
     cells[:, 1:, C["v_a"] : C["v_c"] + 1] *= 0.99
     windows.push(b)
     return Engine.load().feeder([windows], feeder, [i.point_id for i in infos])[NAME]
+
+
+def test_features_of_voltages_and_controls() -> None:
+    infos = [PointInfo("t1", 230.0, 50.0, 400.0, kind="transformer"), PointInfo("m0", 230.0, 50.0, 63.0, kind="meter")]
+    infos.append(PointInfo("l1", 230.0, 50.0, 63.0, kind="transmission_line"))
+    b, windows = stream(infos, minutes(3, START_US, MINUTE_US)), Windows(infos)
+    volts = b.values.reshape(3, 3, 25)[:, :, C["v_a"] : C["v_c"] + 1]
+    volts[:] = 230.0
+    volts[:, 1] = (0.95 * 230.0, 0.0, 230.0)  # phase B is dead there
+    volts[:, 2, 2] = 1.06 * 230.0
+    windows.push(b)
+    moved = replace(FEEDER, tap_min=-3, tap_position=1, steps_on=1)
+    row = dict(zip(FEEDER_FEATURES, feeder_features([windows], moved, ["t1", "m0", "l1"])[1][0].tolist(), strict=True))
+    assert row["v_lowest"] == pytest.approx(0.95)
+    assert row["v_highest"] == pytest.approx(1.06)
+    assert row["v_head"] == pytest.approx(1.0)
+    assert (row["tap_position"], row["tap_down"], row["tap_up"]) == (1, 4, 1)
+    assert (row["steps_on"], row["steps_off"]) == (1, 3)
+    assert row["bank_step"] == pytest.approx(10_000.0 / row["rated_va"])
 
 
 def test_a_light_load_at_high_voltage_is_served_by_a_lower_tap() -> None:

@@ -80,7 +80,7 @@ def dispatch_rows(plan: DispatchPlan) -> dict[str, Any]:
     units = _units(plan, rated, rng)
     own = _operated(units[1:], demand, rng)
     supply = np.column_stack([demand - own.sum(1), own])
-    infos = [PointInfo(u.point_id, spec.nominal_v, spec.hz, rated / 3 / spec.nominal_v, kind="renewable_source",
+    infos = [PointInfo(u.point_id, spec.nominal_v, spec.hz, rated / 3 / spec.nominal_v, kind="meter",
                        utc_offset_min=round(spec.site.zone_h * 60)) for u in units]  # fmt: skip
     infos.append(PointInfo("customers", spec.nominal_v, spec.hz, rated / 3 / spec.nominal_v, kind="meter"))
     feeder = FeederInfo("source", "infeed", rated, units=units)

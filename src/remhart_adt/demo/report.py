@@ -33,6 +33,8 @@ _LEDGER: Final = (
 _OUTCOMES: Final = ("applied", "merged", "skipped", "dead_lettered")
 # A model's word that it does not concern this point at all is no abstention from its job.
 _ELSEWHERE: Final = ("scored at ", "this point belongs to no feeder")
+# The history before the play comes by the minute: these need some seconds of faster readings first.
+_NOT_YET: Final = ("frequency less often than", "less than 10 s of frequency")
 _CHECKER_SECONDS: Final = 300
 OK_SHARE: Final = 0.9
 
@@ -51,8 +53,8 @@ class ModelShares:
             for model in MODELS:
                 answer = (engine.get(model.module) or {}).get(model.published) or {}
                 reason = str(answer.get("reason", ""))
-                if not answer.get("modelVersion") or reason.startswith(_ELSEWHERE):
-                    continue  # not installed, or another point's business
+                if not answer.get("modelVersion") or reason.startswith((*_ELSEWHERE, *_NOT_YET)):
+                    continue  # not installed, another point's business, or not yet
                 self.applicable[model.id] = self.applicable.get(model.id, 0) + 1
                 self.ok[model.id] = self.ok.get(model.id, 0) + (answer.get("status") == "ok")
 

@@ -25,6 +25,8 @@ STALE_MINUTES: Final = 5
 
 DEMAND_LAGS: Final = (1, 2, 4, 95, 96)
 _NO_RAMP: Final = 1e12
+# Nothing at all would leave no room to be dispatched in.
+_LEAST_W: Final = 1.0
 
 # name -> (formula, unit)
 FEEDER_FEATURES: Final[Mapping[str, tuple[str, str]]] = {
@@ -51,7 +53,7 @@ FEEDER_FEATURES: Final[Mapping[str, tuple[str, str]]] = {
         for name, (what, unit) in {
             "power": ("P supplied, minute mean,", "W"),
             "low": ("declared least P", "W"),
-            "high": ("declared greatest P", "W"),
+            "high": ("declared greatest P; of a renewable source what it gives now", "W"),
             "ramp": ("declared greatest change of P (1e12: no limit)", "W/min"),
             "cost_b": ("declared linear cost", "1/kWh"),
             "cost_c": ("declared quadratic cost", "1/kW^2h"),
@@ -225,8 +227,12 @@ def _supply(
         facts = dict.fromkeys(("power", "low", "high", "ramp", "cost_b", "cost_c"), float("nan"))
         if unit is not None:
             sign = 1.0 if unit.point_id == feeder.head_id else -1.0
+            power, high = sign * float(np.nansum(values[unit.point_id][:3])), unit.high_w
+            if infos[unit.point_id].kind == "renewable_source":
+                # Sun and wind give what they give: such a unit can only be told to give less.
+                high = min(high, max(unit.low_w, power, _LEAST_W))
             facts = {
-                "power": sign * float(np.nansum(values[unit.point_id][:3])), "low": unit.low_w, "high": unit.high_w,
+                "power": power, "low": unit.low_w, "high": high,
                 "ramp": _NO_RAMP if unit.ramp_w_min is None else unit.ramp_w_min,
                 "cost_b": unit.cost_b, "cost_c": unit.cost_c,
             }  # fmt: skip

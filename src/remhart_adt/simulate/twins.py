@@ -8,6 +8,10 @@ from remhart_adt.simulate.spec import Bank, Breaker, Element, FeederSpec, Line, 
 
 __all__ = ["graph_of"]
 
+# What a kilowatt-hour costs, in the currency of the demo: from the grid, and the upkeep of a plant.
+_PRICE = 0.28
+_UPKEEP = 0.01
+
 
 def graph_of(spec: FeederSpec, simulation: dict[str, str]) -> dict[str, Any]:
     """The whole graph as a mapping ready to be written as YAML; `simulation` becomes each point's simulationMetadata.
@@ -71,7 +75,9 @@ def _location(spec: FeederSpec) -> dict[str, Any]:
 
 
 def _substation(spec: FeederSpec) -> dict[str, Any]:
-    return {"id": spec.source.id, "type": "substation", "ratedCapacity": spec.source.mva_sc3 * 1e6 / 20}
+    dispatch = {"minPower": 0.0, "maxPower": spec.transformer.kva * 1000.0, "costB": _PRICE}
+    capacity = spec.source.mva_sc3 * 1e6 / 20
+    return {"id": spec.source.id, "type": "substation", "ratedCapacity": capacity, "dispatch": dispatch}
 
 
 def _transformer(spec: FeederSpec) -> dict[str, Any]:
@@ -121,5 +127,5 @@ def _element(element: Element) -> dict[str, Any]:
     if isinstance(element, Meter):
         return {"type": "meter", **body}
     peak = sum(element.kw) * 1000
-    dispatch = {"minPower": 0.0, "maxPower": peak}
+    dispatch = {"minPower": 0.0, "maxPower": peak, "costB": _UPKEEP}
     return {"type": "renewable_source", **body, "ratedCapacity": peak, "canIsland": False, "dispatch": dispatch}

@@ -81,7 +81,7 @@ class VoltageSag:
 
     def learn(self, data: Data) -> tuple[ModelFunction, dict[str, Any]]:
         learn, check = data.rows(self)
-        rounds, leaf = (40, 5.0) if data.quick else (80, 20.0)
+        rounds, leaf = 40 if data.quick else 80, 20.0
         x, x_check = self._blinded(learn), inputs_of(self, check)
         y = learn.y["sag"]
         columns, other = (self._columns(Inputs(self.inputs, part)).a for part in (x, x_check))
