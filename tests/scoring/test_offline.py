@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -191,6 +192,9 @@ def test_a_graph_brings_feeder_scope(tmp_path: Path) -> None:
     losses = [float(r["energy_loss.lossInWatts"]) for r in table if r["energy_loss.status"] == "ok"]
     assert len(losses) >= 8
     assert all(50 < watts < 10_000 for watts in losses)
+    points = [json.loads(r["optimal_dispatch.setpoints"]) for r in table if r["optimal_dispatch.status"] == "ok"]
+    assert points
+    assert all(scenario.spec.source.id in units and len(units) > 1 for units in points)
 
 
 @pytest.mark.shared

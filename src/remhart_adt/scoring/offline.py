@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -263,9 +264,10 @@ class Run:
             "pointId": [part.batch.points[i] for i in part.batch.point], "timestamp": list(part.stamps),
         }  # fmt: skip
         for name, slot in self.engine.slots.items():
-            cells: dict[str, list[Any]] = {
-                key: [None] * n for key in ("status", "reason", *(o.name for o in slot.outputs))
-            }
+            entry = self.engine.entry(name)
+            # As they stand on the twin: outputs that share a Map there share a column.
+            fields = dict.fromkeys(o.path.rpartition("/")[2] for o in entry.outputs) if entry is not None else {}
+            cells: dict[str, list[Any]] = {key: [None] * n for key in ("status", "reason", *fields)}
             if slot.state is not SlotState.INSTALLED:
                 # The stream says it once per quarter hour; in a table every row can say it.
                 cells["status"] = ["failed" if slot.state is SlotState.QUARANTINED else "abstained"] * n
@@ -296,7 +298,8 @@ class Run:
         mine = [i for i, name in enumerate(rows["pointId"]) if name == feeder.head_id]
         if mine:
             for key, value in result.document().items():
-                rows[f"{result.model_id}.{key}"][mine[-1]] = value
+                cell = json.dumps(value, sort_keys=True) if isinstance(value, dict) else value
+                rows[f"{result.model_id}.{key}"][mine[-1]] = cell
 
 
 def _slice(chunk: Chunk, start: int, end: int) -> Chunk:

@@ -72,7 +72,7 @@ class VoltageSag:
         "Faults here are cleared where they burn; that a fault leaves customers without supply is not simulated.",
         "Two phases to ground are simulated as two phases; faults above the feeder at one bus, through a resistance.",
         "Depth and duration are typical values over many causes and tell little about a single sag.",
-        "Its test worlds were drawn anew, and looked at, several times while it was designed: the gain is no blind figure.",
+        "Its test worlds were drawn anew, and looked at, several times in its making: the gain is no blind figure.",
         "Most of the gain is motor starts that come again; before a sag that nothing announces it has no skill.",
     )
 
