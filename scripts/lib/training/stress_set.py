@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 
 from remhart_adt.readings import CHANNEL_INDEX
 from remhart_adt.scoring import stress
-from remhart_adt.scoring.engine import Engine
 from remhart_adt.scoring.types import Thermal
-from remhart_adt.scoring.windows import SLOT_US, Windows
+from remhart_adt.scoring.windows import SLOT_US
 from remhart_adt.simulate.weather import OrnsteinUhlenbeck
 from training.plans import LEARN_FEEDERS, SEED, TEST_FEEDER, Split
 from training.samples import Samples, by_minute, integrate, join
-from training.table import batches
+from training.table import features_at
 from training.world import World, WorldPlan, build, thin
 
 __all__ = ["HOT_ALARM", "LOAD_ALARM", "split", "stress_rows"]
@@ -63,18 +62,7 @@ def _rows(world: World, share: float, seed: int, turn: int) -> Samples:
         (quarter >= 96) & (quarter < len(truth["over"]) // 15 - 96) & (rng.random(quarter[-1] + 1) < share)[quarter]
     )
     asked = np.r_[True, quarter[1:] != quarter[:-1]] & wanted
-    engine, windows = Engine([]), Windows(metered.infos)
-    xs, ts, ps, start = [], [], [], 0
-    for t in np.flatnonzero(asked).tolist():
-        for batch, _t, _p in batches(_part(metered, start, t), 64):
-            windows.push(batch)
-        for batch, _t, p in batches(_part(metered, t, t + 1)):
-            prepared = engine.prepare(windows, batch)
-            xs.append(prepared.features)
-            ps.append(p[prepared.index])
-            ts.append(np.full(len(prepared.index), t))
-        start = t + 1
-    x, t, p = np.concatenate(xs), np.concatenate(ts), np.concatenate(ps)
+    x, t, p = features_at(metered, np.flatnonzero(asked))
     at = (metered.time_us[t] - world.plan.start_us) // _MINUTE_US
     y = {
         "hours": hours[at, p],
@@ -88,10 +76,6 @@ def _rows(world: World, share: float, seed: int, turn: int) -> Samples:
     }
     # The truth of a row reaches a day ahead: two days are a block.
     return Samples(x, y, at // 2880)
-
-
-def _part(world: World, start: int, end: int) -> World:
-    return replace(world, time_us=world.time_us[start:end], values=world.values[start:end])
 
 
 def _loaded(world: World, rng: np.random.Generator) -> tuple[World, dict[str, Floats]]:

@@ -46,8 +46,6 @@ __all__ = ["Engine", "Prepared", "map_key"]
 _log = log.get(__name__)
 _NOT_INSTALLED: Final = "not installed"
 _PLACE: Final = {model.id: k for k, model in enumerate(MODELS)}
-# Of the feeder table: what is there only when a tap changer, or a bank, is declared with its position.
-_CONTROLS: Final = [list(FEEDER_FEATURES).index(name) for name in ("tap_step", "bank_step")]
 # Below this a phase counts as dead (IEEE 1159: interruption).
 _DEAD: Final = 0.1
 _PHASE_OF: Final = {f"{block}_{x.lower()}": x for block in ("v", "i", "p", "q", "thdv", "thdi") for x in PHASES}
@@ -285,7 +283,7 @@ class Engine:
     ) -> FeederScore:
         entry = model.entry
         blank = FeederScore(entry.id, feeder.feeder_id, end_us, Status.OK, "", {})
-        if reason := _feeder_lacks(entry, feeder, features[0]) or _feeder_reason(entry, features[0]):
+        if reason := _feeder_lacks(entry, feeder) or _feeder_reason(entry, features[0]):
             return replace(blank, status=Status.ABSTAINED, reason=reason)
         try:
             answer = model.run(features[:, entry.columns])
@@ -311,13 +309,11 @@ def map_key(component: str) -> str:
     return f"_{component[1:]}" if component.startswith("$") else component
 
 
-def _feeder_lacks(entry: Entry, feeder: FeederInfo, row: NDArray[np.float32]) -> str | None:
-    """What a feeder model needs and the feeder, whose features are `row`, does not declare."""
-    if entry.needs.controls and np.isnan(row[_CONTROLS]).all():
-        return "no tap changer or capacitor bank with a known position is declared"
+def _feeder_lacks(entry: Entry, feeder: FeederInfo) -> str:
+    """What units a feeder model needs and the feeder does not declare; empty when it need not abstain for that."""
     have = len(feeder.units)
     if have >= entry.needs.units:
-        return None
+        return ""
     if not have or feeder.units[0].point_id != feeder.head_id:
         return "the infeed declares no limits and price (dispatch)"
     return f"{have - 1} of {entry.needs.units - 1} units declare limits and cost (dispatch)"
