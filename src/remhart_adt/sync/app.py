@@ -176,8 +176,9 @@ class Daemon:
     async def _end(self, tasks: list[asyncio.Task[Any]]) -> None:
         self.streams.closing = True
         by_name = {task.get_name(): task for task in tasks}
-        for name in ("feed", "look"):
-            by_name[name].cancel()
+        # The feeding loop is never cancelled: a batch under way would have moved the windows and left the queue without
+        # reaching the ledger, and the next batch's checkpoint would pass over it.
+        by_name["look"].cancel()
         await asyncio.gather(by_name["feed"], by_name["look"], return_exceptions=True)
         with contextlib.suppress(asyncio.CancelledError):
             await self._drain()
@@ -291,9 +292,10 @@ class Daemon:
     # --- loops --------------------------------------------------------------------------------------------------------
 
     async def _feed_loop(self) -> None:
-        """Feed what has come, flush what is pending; about every `flush_ms`, at once while there is a backlog."""
+        """Feed what has come, flush what is pending; about every `flush_ms`, at once while there is a backlog. Ends by
+        itself after the batch under way when nothing more is taken."""
         pause = self.config.write.flush_ms / 1000.0
-        while True:
+        while not self.streams.closing:
             self._round_at = self.clock.monotonic()
             self.streams.paused = self.writer.blocked is not None or bool(self._store_trouble)
             await self.streams.step()
