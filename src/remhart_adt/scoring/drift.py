@@ -81,17 +81,18 @@ class Drift:
     def __init__(self, reference: Reference) -> None:
         self.reference = reference
         self.rows = 0.0
-        self._columns = [INDEX[name] for name in reference.names]
+        self._columns = np.array([INDEX[name] for name in reference.names], np.intp)
+        self._first_bin = np.arange(len(self._columns)) * (_EDGES + 2)
         self._counts = np.zeros(reference.shares.shape)
 
     def add(self, features: NDArray[np.float32]) -> None:
         """Count rows of the whole feature table, (m, features)."""
-        x = features[:, self._columns]
+        x = features.take(self._columns, axis=1)
         with np.errstate(invalid="ignore"):
             bins = (x[:, :, None] > self.reference.edges).sum(2)
         bins[np.isnan(x)] = _EDGES + 1
-        for k in range(_EDGES + 2):
-            self._counts[:, k] += (bins == k).sum(0)
+        cells = np.bincount((bins + self._first_bin).reshape(-1), minlength=self._counts.size)
+        self._counts += cells.reshape(self._counts.shape)
         self.rows += len(x)
         if self.rows > 2 * _MEMORY:
             self._counts /= 2

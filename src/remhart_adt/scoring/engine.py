@@ -8,7 +8,7 @@ a usable model answer once per quarter hour, with the reason.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 
 from remhart_adt import log
 from remhart_adt.errors import ModelError
-from remhart_adt.ids import MODEL_BY_ID, MODELS
-from remhart_adt.readings import CHANNEL_INDEX, CHANNELS, PHASES, Quality, ReadingBatch
+from remhart_adt.ids import MODEL_BY_ID
+from remhart_adt.readings import CHANNELS, PHASES, Quality, ReadingBatch
 from remhart_adt.resources import models_dir as packaged_models
 from remhart_adt.scoring.compute import compute, point_table
 from remhart_adt.scoring.drift import FILE as REFERENCE
 from remhart_adt.scoring.drift import Drift, Reference
-from remhart_adt.scoring.due import answering
-from remhart_adt.scoring.features import FEATURES, INDEX
+from remhart_adt.scoring.eligibility import Prepared, due_readings
+from remhart_adt.scoring.features import FEATURES
 from remhart_adt.scoring.feeder import FEEDER_FEATURES, Missing, feeder_features
 from remhart_adt.scoring.manifest import Entry, read_manifest
 from remhart_adt.scoring.sessions import Model
@@ -45,32 +45,6 @@ __all__ = ["Engine", "Prepared", "map_key"]
 
 _log = log.get(__name__)
 _NOT_INSTALLED: Final = "not installed"
-_PLACE: Final = {model.id: k for k, model in enumerate(MODELS)}
-# Below this a phase counts as dead (IEEE 1159: interruption).
-_DEAD: Final = 0.1
-_PHASE_OF: Final = {f"{block}_{x.lower()}": x for block in ("v", "i", "p", "q", "thdv", "thdi") for x in PHASES}
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A batch after the windows took it in: what eligibility and models look at, for its accepted readings.
-
-    `index` (m,) into the batch, ascending; `features` (m, len(FEATURES)) float32; `absent` (m, channels) bool;
-    `phases` (m, 3) bool: metered phases of the point; `rated`, `bad`, `minute`, `quarter` (m,) bool; `seen` (m,) int64;
-    `row` (m,) int64 of the point in the windows.
-    """
-
-    accepted: NDArray[np.bool_]
-    index: NDArray[np.int64]
-    features: NDArray[np.float32]
-    absent: NDArray[np.bool_]
-    phases: NDArray[np.bool_]
-    rated: NDArray[np.bool_]
-    bad: NDArray[np.bool_]
-    minute: NDArray[np.bool_]
-    quarter: NDArray[np.bool_]
-    seen: NDArray[np.int64]
-    row: NDArray[np.int64]
 
 
 _NOTHING: Final = ModelScores("", np.zeros(0, np.int64), np.zeros(0, np.int8), np.zeros(0, np.int32), ("",), {})
@@ -192,9 +166,13 @@ class Engine:
                 np.zeros((0, len(CHANNELS)), bool), np.zeros((0, 3), bool), none, none, none, none,
                 np.zeros(0, np.int64), np.zeros(0, np.int64),
             )  # fmt: skip
-        columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
-        order = np.argsort(columns[0], kind="stable")
-        return Prepared(accepted, *(column[order] for column in columns))
+        columns = parts[0]
+        if len(parts) > 1:
+            columns = tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+        if len(columns[0]) > 1:
+            order = np.argsort(columns[0], kind="stable")
+            columns = tuple(column[order] for column in columns)
+        return Prepared(accepted, *columns)
 
     def _points(self, windows: Windows) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
         """Constants, metered phases and "has a rating" of every row; kept until the windows' points change."""
@@ -218,32 +196,22 @@ class Engine:
 
     def _score(self, model: Model, prepared: Prepared, windows: Windows) -> ModelScores:
         entry = model.entry
-        if entry.rate == "reading":
-            chosen = np.arange(len(prepared.index))
-            reason, reasons = _eligibility(entry, prepared, chosen)
-        else:
-            due = prepared.minute if entry.rate == "minute" else prepared.quarter
-            owed = windows.owed[:, _PLACE[entry.id]]
-            # Who may be asked: a point's reading that is due, any after it, and any of a point that owes an answer.
-            open_ = owed.copy()
-            open_[prepared.row[due]] = True
-            asked = np.flatnonzero(open_[prepared.row])
-            every = np.zeros(len(due), np.int32)
-            every[asked], reasons = _eligibility(entry, prepared, asked)
-            chosen = answering(due, prepared.row, owed, lambda some: np.asarray(every[some] == 0))
-            reason = every[chosen]
+        chosen, reason, reasons = due_readings(entry, prepared, windows)
+        if not len(chosen):
+            return _NOTHING
         specs = entry.specs
         able = reason == 0
-        status = np.where(able, Status.OK, Status.ABSTAINED).astype(np.int8)
+        every = bool(able.all())
+        status = (~able).astype(np.int8)  # Status.OK is 0, Status.ABSTAINED 1
         outputs: dict[str, NDArray[Any]] = {}
-        if able.any():
-            rows = (
-                prepared.features
-                if len(chosen) == len(prepared.index) and able.all()
-                else (prepared.features[chosen[able]])
-            )
+        if every or able.any():
+            rows = prepared.features
+            if not every:
+                rows = rows[chosen[able]]
+            elif len(chosen) < len(prepared.index):
+                rows = rows[chosen]
             try:
-                answer = model.run(rows[:, entry.columns])
+                answer = model.run(rows.take(entry.columns, axis=1))
             except ModelError as error:
                 self._problems[entry.id] = error.what
                 _log.error("model %s is out: %s", entry.id, error.what)
@@ -251,7 +219,7 @@ class Engine:
                 reason[able] = len(reasons)
                 reasons = (*reasons, error.what)
             else:
-                outputs = answer if able.all() else {s.name: _spread(s, able, answer[s.name]) for s in specs}
+                outputs = answer if every else {s.name: _spread(s, able, answer[s.name]) for s in specs}
         if not outputs:
             outputs = {spec.name: _blank(spec, len(chosen)) for spec in specs}
         return ModelScores(entry.id, prepared.index[chosen], status, reason, reasons, outputs, specs)
@@ -286,7 +254,7 @@ class Engine:
         if reason := _feeder_lacks(entry, feeder) or _feeder_reason(entry, features[0]):
             return replace(blank, status=Status.ABSTAINED, reason=reason)
         try:
-            answer = model.run(features[:, entry.columns])
+            answer = model.run(features.take(entry.columns, axis=1))
         except ModelError as error:
             self._problems[entry.id] = error.what
             _log.error("model %s is out: %s", entry.id, error.what)
@@ -385,80 +353,3 @@ def _blank(spec: OutputSpec, n: int) -> NDArray[Any]:
     if spec.kind == "double":
         return np.full(n, np.nan)
     return np.zeros(n, bool) if spec.kind == "boolean" else np.full(n, -1, np.int64)
-
-
-def _eligibility(
-    entry: Entry, prepared: Prepared, chosen: NDArray[np.int64]
-) -> tuple[NDArray[np.int32], tuple[str, ...]]:
-    """For each chosen reading 0, or the index of the first reason why the model must abstain."""
-    needs, n = entry.needs, len(chosen)
-    reason = np.zeros(n, np.int32)
-    reasons = [""]
-
-    def fail(where: NDArray[np.bool_], text: str) -> None:
-        where = where & (reason == 0)
-        if where.any():
-            reason[where] = len(reasons)
-            reasons.append(text)
-
-    def fail_counted(have: NDArray[np.float32], least: int, what: str) -> None:
-        low = ~(have > least - 0.5) & (reason == 0)
-        if low.any():
-            counts = np.rint(np.nan_to_num(have)).astype(np.int64)
-            for count in np.unique(counts[low]).tolist():
-                fail(low & (counts == count), f"cold start: {count} of {least} {what}")
-
-    def fail_measured(where: NDArray[np.bool_], text: str) -> None:
-        fail(where & ~enough, text)
-
-    fail(prepared.bad[chosen], "quality bad")
-    phases, absent = prepared.phases[chosen], prepared.absent[chosen]
-    enough = ~absent[:, [CHANNEL_INDEX[name] for name in needs.instead]].all(1)
-    if needs.phases > 1:
-        fail_measured(phases.sum(1) < needs.phases, f"needs {needs.phases} metered phases")
-    _fail_missing(needs.channels, absent, phases, fail_measured)
-    if needs.rating:
-        fail_measured(~prepared.rated[chosen], "no rated current")
-    if needs.energised:
-        with np.errstate(invalid="ignore"):
-            fail(prepared.features[chosen, INDEX["v_max"]] < _DEAD, "not energised")
-    if needs.load > 0:
-        low = ~(prepared.features[chosen, INDEX["i_max"]] >= needs.load)
-        fail_measured(low, f"load below {needs.load:.0%} of the rating")
-    if needs.importing:
-        with np.errstate(invalid="ignore"):
-            fail(prepared.features[chosen, INDEX["p_total"]] < 0, "feeding back")
-    if needs.readings > 1:
-        fail_counted(prepared.seen[chosen].astype(np.float32), needs.readings, "readings")
-    if needs.quarters_of_day:
-        fail_counted(prepared.features[chosen, INDEX["slots_day"]] * 96, needs.quarters_of_day, "quarter hours")
-    if needs.quarters_of_line:
-        fail_counted(prepared.features[chosen, INDEX["slots_line"]], needs.quarters_of_line, "quarter hours")
-    if needs.quarters_of_voltage:
-        have = prepared.features[chosen, INDEX["quality_windows"]]
-        fail_counted(have, needs.quarters_of_voltage, "quarter hours with voltage")
-    if needs.frequency_s:
-        spacing = prepared.features[chosen, INDEX["f_spacing_s"]]
-        with np.errstate(invalid="ignore"):
-            fail(spacing > needs.frequency_s, f"frequency less often than every {needs.frequency_s:g} s")
-        fail(np.isnan(prepared.features[chosen, INDEX["f_lag10"]]), "less than 10 s of frequency")
-    if needs.quarters_of_current:
-        have = prepared.features[chosen, INDEX["slots_current"]]
-        fail_counted(have, needs.quarters_of_current, "quarter hours with current")
-    return reason, tuple(reasons)
-
-
-def _fail_missing(channels: Sequence[str], absent: NDArray[np.bool_], phases: NDArray[np.bool_], fail: Any) -> None:
-    """One reason per set of missing channels; a channel of a phase that is not metered is not missed."""
-    if not channels or not len(absent):
-        return
-    missed = absent[:, [CHANNEL_INDEX[name] for name in channels]]
-    if not missed.any():
-        return
-    for k, name in enumerate(channels):
-        if name in _PHASE_OF:
-            missed[:, k] &= phases[:, PHASES.index(_PHASE_OF[name])]
-    code = (missed * (1 << np.arange(len(channels)))).sum(1)
-    for one in np.unique(code[code > 0]).tolist():
-        listed = ", ".join(name for k, name in enumerate(channels) if one >> k & 1)
-        fail(code == one, f"missing channel: {listed}")

@@ -31,6 +31,29 @@ _DAY_SHARE: Final = 92
 _FIT_SLOTS: Final = 8
 # The quarter hours of the six days before the last.
 _BEFORE: Final = np.arange(_DAY + 1, _WEEK + 1)
+# The quarter hours back of which total P and Q are looked at: the last day and an hour without a gap, then the same
+# quarter hours of other days.
+_LAGS: Final = np.array(
+    sorted({*LAGS_P, *LAGS_Q, *range(1, _DAY + 5), *(k * _DAY + j for k in range(1, 8) for j in (0, -3)),
+            *(1 + k * _DAY for k in range(7))})
+)  # fmt: skip
+
+
+def _at(*back: int) -> NDArray[np.intp]:
+    """Where quarter hours back stand in `_LAGS`."""
+    return np.searchsorted(_LAGS, back)
+
+
+_P_AT: Final = _at(*LAGS_P)
+_Q_AT: Final = _at(*LAGS_Q)
+_SAME: Final = tuple(
+    (f"p_same_{name}", _at(*back))
+    for name, back in (
+        ("15min", [k * _DAY for k in range(1, 8)]), ("1h", [k * _DAY - 3 for k in range(1, 8)]),
+        ("24h", [1 + k * _DAY for k in range(7)]),
+    )
+)  # fmt: skip
+_LAST_AND_SAME: Final = _at(1, *(k * _DAY for k in range(1, 8)))
 # Prior of the source-impedance fit: about 3 % drop at rated load, resistive; weight as of half a p.u.^2 of load
 # variation, so that a flat load keeps the prior and a varying one overrules it within hours.
 _PRIOR_P: Final = -0.03
@@ -48,17 +71,14 @@ def slot_features(windows: Windows, row: NDArray[np.int64], slot: NDArray[np.int
     columns: dict[str, F64] = {}
     back = np.arange(1, SHORT_SLOTS + 1)
     short = _gather(windows.short, windows.short_tag, row, slot, back, SHORT_SLOTS + SLACK)
-    lags = np.array(sorted({*LAGS_P, *range(1, _DAY + 5), *(k * _DAY + j for k in range(1, 8) for j in (0, -3)),
-                            *(1 + k * _DAY for k in range(7))}))  # fmt: skip
-    long = _gather(windows.long, windows.long_tag, row, slot, lags, LONG_SLOTS + SLACK)
+    long = _gather(windows.long, windows.long_tag, row, slot, _LAGS, LONG_SLOTS + SLACK)
     base = (3 * vn * current)[:, None]
     days = _gather(windows.long, windows.long_tag, row, slot, _BEFORE, LONG_SLOTS + SLACK)
-    p = {int(k): long[:, i, 0] / base[:, 0] for i, k in enumerate(lags)}
-    q = {int(k): long[:, i, 1] / base[:, 0] for i, k in enumerate(lags)}
-    for k in LAGS_P:
-        columns[f"p_lag{k}"] = p[k]
-    for k in LAGS_Q:
-        columns[f"q_lag{k}"] = q[k]
+    p, q = np.ascontiguousarray(long[:, :, 0]) / base, np.ascontiguousarray(long[:, :, 1]) / base
+    for k, at in zip(LAGS_P, _P_AT.tolist(), strict=True):
+        columns[f"p_lag{k}"] = p[:, at]
+    for k, at in zip(LAGS_Q, _Q_AT.tolist(), strict=True):
+        columns[f"q_lag{k}"] = q[:, at]
     _load_shape(columns, p)
     _thermal(columns, short, current, oil_rise, ratio, exponent, oil_minutes)
     _source_fit(columns, short, vn, current)
@@ -71,7 +91,7 @@ def slot_features(windows: Windows, row: NDArray[np.int64], slot: NDArray[np.int
     week = np.concatenate([long[:, :_DAY, :2], days[:, :, :2]], axis=1)
     _peaks(columns, np.sqrt(week[:, :, 0] ** 2 + week[:, :, 1] ** 2) / base)
     _shape(columns, p, short, (vn * current)[:, None], days[:, :, 0] / base, _hour_of_week(slot, utc))
-    return np.stack([columns[name] for name in SLOT_NAMES], axis=1)
+    return np.ascontiguousarray(np.concatenate([columns[name] for name in SLOT_NAMES]).reshape(-1, len(row)).T)
 
 
 def _gather(
@@ -91,8 +111,9 @@ def _gather(
     return values
 
 
-def _load_shape(columns: dict[str, F64], p: dict[int, F64]) -> None:
-    day = np.stack([p[k] for k in range(1, _DAY + 1)], axis=1)
+def _load_shape(columns: dict[str, F64], p: F64) -> None:
+    """`p` (m, len(_LAGS)) in p.u."""
+    day = np.ascontiguousarray(p[:, :_DAY])
     have = ~np.isnan(day)
     n = have.sum(1)
     enough = n >= _DAY_SHARE
@@ -104,15 +125,17 @@ def _load_shape(columns: dict[str, F64], p: dict[int, F64]) -> None:
     columns["p_day_max"] = np.where(enough, np.where(have, day, -np.inf).max(1), np.nan)
     columns["p_day_min"] = np.where(enough, np.where(have, day, np.inf).min(1), np.nan)
     columns["slots_day"] = n / _DAY
-    columns["p_same_15min"] = _seasonal([p[k * _DAY] for k in range(1, 8)])
-    columns["p_same_1h"] = _seasonal([p[k * _DAY - 3] for k in range(1, 8)])
-    columns["p_same_24h"] = _seasonal([p[1 + k * _DAY] for k in range(7)])
-    columns["p_over_yesterday"] = (p[1] + p[2] + p[3] + p[4] - p[97] - p[98] - p[99] - p[100]) / 4
+    for name, at in _SAME:
+        columns[name] = _seasonal(p.take(at, axis=1))
+    # The lags 1 to 4 stand at 0 to 3, 97 to 100 at 96 to 99.
+    now, then = (p[:, k : k + 4] for k in (0, _DAY))
+    columns["p_over_yesterday"] = (
+        now[:, 0] + now[:, 1] + now[:, 2] + now[:, 3] - then[:, 0] - then[:, 1] - then[:, 2] - then[:, 3]
+    ) / 4
 
 
-def _seasonal(days: list[F64]) -> F64:
-    """Mean of those days that are there; NaN when none is."""
-    stack = np.stack(days, axis=1)
+def _seasonal(stack: F64) -> F64:
+    """Mean of those days (m, k) that are there; NaN when none is."""
     have = ~np.isnan(stack)
     n = have.sum(1)
     return np.where(n > 0, np.where(have, stack, 0.0).sum(1) / np.maximum(n, 1), np.nan)
@@ -125,7 +148,7 @@ def _thermal(
     have = ~np.isnan(square)
     coming = np.where(have[:, 92:96], square[:, 92:96], -np.inf).max(1)
     columns["load_next_yesterday"] = np.where(have[:, 92:96].any(1), np.sqrt(np.maximum(coming, 0.0)), np.nan)
-    columns["load_hour"] = np.sqrt(_seasonal([square[:, k] for k in range(4)]))
+    columns["load_hour"] = np.sqrt(_seasonal(square[:, :4]))
     highest = np.where(have[:, :_DAY], square[:, :_DAY], -np.inf).max(1)
     columns["load_day_max"] = np.where(have[:, :_DAY].any(1), np.sqrt(np.maximum(highest, 0.0)), np.nan)
     # Top-oil rise as the exponentially weighted mean of the ultimate rises of the past quarter hours. Missing ones
@@ -150,35 +173,36 @@ def _power(base: F64, exponent: F64) -> F64:
 
 
 def _source_fit(columns: dict[str, F64], short: F64, vn: F64, current: F64) -> None:
-    counts = []
-    for x in "abc":
-        v = np.ascontiguousarray(short[:, :, _S[f"v_{x}"]]) / vn[:, None]
-        p = np.ascontiguousarray(short[:, :, _S[f"p_{x}"]]) / (vn * current)[:, None]
-        q = np.ascontiguousarray(short[:, :, _S[f"q_{x}"]]) / (vn * current)[:, None]
-        columns[f"v_lag1_{x}"] = v[:, 0].copy()
-        with np.errstate(invalid="ignore"):
-            use = (v >= 0.9) & (v <= 1.1) & ~np.isnan(p) & ~np.isnan(q)
-        n = use.sum(1)
-        counts.append(n)
-        some = np.maximum(n, 1)
-        v, p, q = (np.where(use, x_, 0.0) for x_ in (v, p, q))
-        vm, pm, qm = v.sum(1) / some, p.sum(1) / some, q.sum(1) / some
-        dv, dp, dq = (np.where(use, x_ - m[:, None], 0.0) for x_, m in ((v, vm), (p, pm), (q, qm)))
-        pp = (dp * dp).sum(1) + _PRIOR_WEIGHT
-        qq = (dq * dq).sum(1) + _PRIOR_WEIGHT
-        pq = (dp * dq).sum(1)
-        pv = (dp * dv).sum(1) + _PRIOR_WEIGHT * _PRIOR_P
-        qv = (dq * dv).sum(1) + _PRIOR_WEIGHT * _PRIOR_Q
-        det = pp * qq - pq * pq
-        zp, zq = (pv * qq - qv * pq) / det, (qv * pp - pv * pq) / det
-        error = np.where(use, dv - zp[:, None] * dp - zq[:, None] * dq, 0.0)
-        sigma = np.sqrt((error * error).sum(1) / some)
-        enough = n >= _FIT_SLOTS
-        columns[f"source_e_{x}"] = np.where(enough, vm - zp * pm - zq * qm, np.nan)
-        columns[f"source_zp_{x}"] = np.where(enough, zp, np.nan)
-        columns[f"source_zq_{x}"] = np.where(enough, zq, np.nan)
-        columns[f"source_sigma_{x}"] = np.where(enough, np.maximum(sigma, _SIGMA_FLOOR), np.nan)
-    columns["slots_line"] = np.maximum(np.maximum(counts[0], counts[1]), counts[2]).astype(np.float64)
+    # Phases before quarter hours, (m, 3, 104): a sum runs along one row.
+    whole = np.ascontiguousarray(np.swapaxes(short, 1, 2))
+    v = whole[:, _S["v_a"] : _S["v_c"] + 1] / vn[:, None, None]
+    base = (vn * current)[:, None, None]
+    p, q = whole[:, _S["p_a"] : _S["p_c"] + 1] / base, whole[:, _S["q_a"] : _S["q_c"] + 1] / base
+    lag = v[:, :, 0].copy()
+    use = (v >= 0.9) & (v <= 1.1) & ~np.isnan(p) & ~np.isnan(q)
+    n = use.sum(2)
+    some = np.maximum(n, 1)
+    v, p, q = (np.where(use, x, 0.0) for x in (v, p, q))
+    vm, pm, qm = v.sum(2) / some, p.sum(2) / some, q.sum(2) / some
+    dv, dp, dq = (np.where(use, x - mean[:, :, None], 0.0) for x, mean in ((v, vm), (p, pm), (q, qm)))
+    pp = (dp * dp).sum(2) + _PRIOR_WEIGHT
+    qq = (dq * dq).sum(2) + _PRIOR_WEIGHT
+    pq = (dp * dq).sum(2)
+    pv = (dp * dv).sum(2) + _PRIOR_WEIGHT * _PRIOR_P
+    qv = (dq * dv).sum(2) + _PRIOR_WEIGHT * _PRIOR_Q
+    det = pp * qq - pq * pq
+    zp, zq = (pv * qq - qv * pq) / det, (qv * pp - pv * pq) / det
+    error = np.where(use, dv - zp[:, :, None] * dp - zq[:, :, None] * dq, 0.0)
+    sigma = np.sqrt((error * error).sum(2) / some)
+    few = n < _FIT_SLOTS
+    fit = {"e": vm - zp * pm - zq * qm, "zp": zp, "zq": zq, "sigma": np.maximum(sigma, _SIGMA_FLOOR)}
+    for name, values in fit.items():
+        values[few] = np.nan
+        for k, x in enumerate("abc"):
+            columns[f"source_{name}_{x}"] = values[:, k]
+    for k, x in enumerate("abc"):
+        columns[f"v_lag1_{x}"] = lag[:, k]
+    columns["slots_line"] = n.max(1).astype(np.float64)
 
 
 def _calendar(columns: dict[str, F64], slot: NDArray[np.int64], utc: F64) -> None:
@@ -198,18 +222,18 @@ def _hour_of_week(slot: NDArray[np.int64], utc: F64) -> F64:
     return np.asarray((middle + 72) % 168)
 
 
-def _shape(columns: dict[str, F64], p: dict[int, F64], short: F64, phase: F64, before: F64, hour: F64) -> None:
+def _shape(columns: dict[str, F64], p: F64, short: F64, phase: F64, before: F64, hour: F64) -> None:
     """How the last day and week look: phases, changes, parts of the day, weekend. `before` (m, 576) is the total P
     of the days before the last, p.u.; `hour` (m, 672) the local hour of the week of every quarter hour."""
-    for x in "abc":
-        own = np.ascontiguousarray(short[:, :_DAY, _S[f"p_{x}"]]) / phase
-        have = ~np.isnan(own)
-        enough = have.sum(1) >= _DAY_SHARE
-        change = own[:, :-1] - own[:, 1:]
-        columns[f"p_lag1_{x}"] = own[:, 0].copy()
-        columns[f"p_low_{x}"] = np.where(enough, np.where(have, own, np.inf).min(1), np.nan)
-        columns[f"p_rise_{x}"] = np.where(enough, np.where(np.isnan(change), 0.0, change).max(1), np.nan)
-    day = np.stack([p[k] for k in range(1, _DAY + 1)], axis=1)
+    own = np.ascontiguousarray(np.swapaxes(short[:, :_DAY, _S["p_a"] : _S["p_c"] + 1], 1, 2)) / phase[:, :, None]
+    have = ~np.isnan(own)
+    enough = have.sum(2) >= _DAY_SHARE
+    change = own[:, :, :-1] - own[:, :, 1:]
+    low = np.where(enough, np.where(have, own, np.inf).min(2), np.nan)
+    rise = np.where(enough, np.where(np.isnan(change), 0.0, change).max(2), np.nan)
+    for k, x in enumerate("abc"):
+        columns[f"p_lag1_{x}"], columns[f"p_low_{x}"], columns[f"p_rise_{x}"] = own[:, k, 0], low[:, k], rise[:, k]
+    day = np.ascontiguousarray(p[:, :_DAY])
     enough = (~np.isnan(day)).sum(1) >= _DAY_SHARE
     change = np.abs(day[:, :-1] - day[:, 1:])
     columns["p_ramp"] = np.where(enough, _mean_of(change, ~np.isnan(change)), np.nan)
@@ -217,7 +241,7 @@ def _shape(columns: dict[str, F64], p: dict[int, F64], short: F64, phase: F64, b
     for name, start, end in (("night", 0, 6), ("office", 9, 16), ("evening", 17, 22)):
         part = _mean_of(day, (clock >= start) & (clock < end))
         columns[f"p_{name}"] = np.where(enough, part, np.nan)
-    same = np.stack([p[1], *(p[k * _DAY] for k in range(1, 8))], axis=1)
+    same = p.take(_LAST_AND_SAME, axis=1)
     have = ~np.isnan(same)
     columns["p_same_low"] = np.where(have.any(1), np.where(have, same, np.inf).min(1), np.nan)
     week = np.concatenate([day, before], axis=1)
@@ -263,8 +287,8 @@ def _quality(columns: dict[str, F64], short: F64, vn: F64, hz: F64) -> None:
     columns["v_day_high"] = np.where(known, np.where(live, high, -np.inf).max(1), np.nan)
     columns["v_day_low_mean"] = np.where(known, np.where(live, low, 0.0).sum(1) / some, np.nan)
     columns["v_day_high_mean"] = np.where(known, np.where(live, high, 0.0).sum(1) / some, np.nan)
-    columns["v_hour_low"] = _seasonal([low[:, k] for k in range(4)])
-    columns["v_hour_high"] = _seasonal([high[:, k] for k in range(4)])
+    columns["v_hour_low"] = _seasonal(low[:, :4])
+    columns["v_hour_high"] = _seasonal(high[:, :4])
 
 
 def _quality_before(columns: dict[str, F64], v: F64) -> None:
@@ -276,7 +300,7 @@ def _quality_before(columns: dict[str, F64], v: F64) -> None:
     have = ~np.isnan(parts)
     n = have.sum(1)
     columns["quality_days"] = n.astype(np.float64)
-    columns["quality_voltage_before"] = _seasonal([parts[:, k] for k in range(parts.shape[1])])
+    columns["quality_voltage_before"] = _seasonal(parts)
     columns["quality_voltage_worst"] = np.where(n > 0, np.where(have, parts, np.inf).min(1), np.nan)
     columns["quality_voltage_lag2"] = parts[:, 0].copy()
     columns["quality_voltage_lag7"] = parts[:, -1].copy()
@@ -302,5 +326,5 @@ def _peaks(columns: dict[str, F64], week: F64) -> None:
     before = np.ascontiguousarray(highest[:, 1:])
     columns["s_day_max"] = highest[:, 0].copy()
     columns["s_days_max"] = stress.over_day(before)[0]
-    columns["s_days_mean"] = _seasonal([before[:, k] for k in range(before.shape[1])])
+    columns["s_days_mean"] = _seasonal(before)
     columns["s_day_week_ago"] = highest[:, -1].copy()

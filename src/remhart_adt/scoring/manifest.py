@@ -11,6 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from remhart_adt.errors import ModelError
@@ -93,6 +95,16 @@ class Needs(_Strict):
             raise ValueError(f"no such channels: {', '.join(unknown)}")
         return channels
 
+    @cached_property
+    def channels_at(self) -> NDArray[np.intp]:
+        """Where the needed channels stand in a reading."""
+        return np.array([CHANNEL_INDEX[name] for name in self.channels], np.intp)
+
+    @cached_property
+    def instead_at(self) -> NDArray[np.intp]:
+        """Where the channels `instead` stand in a reading."""
+        return np.array([CHANNEL_INDEX[name] for name in self.instead], np.intp)
+
 
 class Entry(_Strict):
     """One model."""
@@ -118,10 +130,10 @@ class Entry(_Strict):
         return tuple(output.spec() for output in self.outputs)
 
     @cached_property
-    def columns(self) -> list[int]:
+    def columns(self) -> NDArray[np.intp]:
         """Where its inputs stand in the feature table of its scope."""
         at = {name: k for k, name in enumerate(FEEDER_FEATURES)} if self.scope == "feeder" else INDEX
-        return [at[name] for name in self.inputs]
+        return np.array([at[name] for name in self.inputs], np.intp)
 
     @field_validator("id")
     @classmethod

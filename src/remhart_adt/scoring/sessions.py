@@ -45,6 +45,8 @@ class Model:
         except Exception as error:  # the runtime raises many classes; any of them means this file is no use
             raise ModelError(entry.id, f"cannot be loaded: {_first_line(error)}") from error
         self._check_contract()
+        self._names = [output.name for output in entry.outputs]
+        self._outputs = [(output, *_bounds(output)) for output in entry.outputs]
 
     def _check_contract(self) -> None:
         inputs, outputs = self._session.get_inputs(), {o.name: o for o in self._session.get_outputs()}
@@ -72,37 +74,46 @@ class Model:
         return {o.name: np.concatenate([part[o.name] for part in parts]) for o in self.entry.outputs}
 
     def _run(self, features: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
-        m = len(features)
+        m, width = features.shape
         padded = -(-m // _ROWS_MULTIPLE) * _ROWS_MULTIPLE
         if padded != m:
-            features = np.concatenate([features, np.repeat(features[-1:], padded - m, axis=0)])
-        names = [output.name for output in self.entry.outputs]
+            rows = np.empty((padded, width), np.float32)
+            rows[:m] = features
+            rows[m:] = features[-1]
+        else:
+            rows = np.ascontiguousarray(features)
         try:
-            raw = self._session.run(names, {"features": np.ascontiguousarray(features)})
+            raw = self._session.run(self._names, {"features": rows})
         except Exception as error:
             raise ModelError(self.entry.id, f"exception while scoring: {_first_line(error)}") from error
-        return {o.name: self._column(o, r, padded)[:m] for o, r in zip(self.entry.outputs, raw, strict=True)}
+        found: dict[str, NDArray[Any]] = {}
+        for (output, low, high), array in zip(self._outputs, raw, strict=True):
+            if array.shape != (padded, 1) and array.shape != (padded,):
+                raise ModelError(self.entry.id, f"wrong shape: output {output.name} is {array.shape} for {padded} rows")
+            found[output.name] = self._column(output, low, high, array.reshape(padded)[:m])
+        return found
 
-    def _column(self, output: Output, raw: Any, rows: int) -> NDArray[Any]:
-        array = np.asarray(raw)
-        if array.shape not in ((rows,), (rows, 1)):
-            raise ModelError(self.entry.id, f"wrong shape: output {output.name} is {array.shape} for {rows} rows")
-        column = array.reshape(rows)
+    def _column(self, output: Output, low: int, high: int, column: NDArray[Any]) -> NDArray[Any]:
+        """One output as the engine hands it on, checked."""
         if output.kind == "boolean":
             return column
         if output.kind == "double":
             column = column.astype(np.float64)
-            bad = ~np.isfinite(column) & ~(np.isnan(column) & output.optional)
-            if bad.any():
+            good = np.isfinite(column)
+            if not good.all() and not (output.optional and (good | np.isnan(column)).all()):
                 raise ModelError(self.entry.id, f"NaN or infinity in output {output.name}")
             return column
         column = column.astype(np.int64)
-        highest = len(output.values) - 1 if output.kind == "enum" else np.iinfo(np.int64).max
-        absent = output.spec().absent_code
-        lowest = absent if output.optional else 0 if output.kind == "enum" else np.iinfo(np.int64).min
-        if ((column < lowest) | (column > highest)).any():
+        if ((column < low) | (column > high)).any():
             raise ModelError(self.entry.id, f"output {output.name} has a code outside its range")
         return column
+
+
+def _bounds(output: Output) -> tuple[int, int]:
+    """The least and the greatest number that an integer or enum output may have."""
+    whole = np.iinfo(np.int64)
+    low = output.spec().absent_code if output.optional else 0 if output.kind == "enum" else int(whole.min)
+    return low, len(output.values) - 1 if output.kind == "enum" else int(whole.max)
 
 
 def _first_line(error: BaseException) -> str:
