@@ -5,6 +5,7 @@ No reduction across readings and no BLAS call: a row's bits do not depend on the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -15,7 +16,7 @@ from remhart_adt.scoring.features import FEATURES, INDEX, SLOT_NAMES
 from remhart_adt.scoring.frequency import frequency_features
 from remhart_adt.scoring.history import slot_features
 from remhart_adt.scoring.quality import line_unbalance
-from remhart_adt.scoring.windows import RAW, SLACK, SLOT_US, Step, Windows
+from remhart_adt.scoring.windows import RAW, SLACK, SLOT_US, Step, Windows, begins
 
 __all__ = ["compute", "point_table"]
 
@@ -26,6 +27,9 @@ _ELECTRICAL: Final = slice(_C["v_a"], _C["freq"] + 1)
 # A phase below this is a sag (IEEE 1159, IEC 61000-4-30), one this far below its own mean a dip.
 _SAG: Final = 0.9
 _DIP: Final = 0.03
+# Where the three phases of a feature begin: they stand beside each other in the table.
+_FIRST: Final = {name[:-2]: at for name, at in INDEX.items() if name.endswith("_a") and f"{name[:-2]}_b" in INDEX}
+assert all(INDEX[f"{name}_b"] == at + 1 and INDEX[f"{name}_c"] == at + 2 for name, at in _FIRST.items())
 _SQRT3: Final = float(np.sqrt(3.0))
 # Order of the columns `slot_features` reads, then the rest of the twin's constants.
 _POINT_COLUMNS: Final = 15
@@ -79,8 +83,8 @@ def _set(out: F64, **columns: Any) -> None:
 
 
 def _phases(out: F64, name: str, columns: F64) -> None:
-    for i, x in enumerate("abc"):
-        out[:, INDEX[f"{name}_{x}"]] = columns[:, i]
+    first = _FIRST[name]
+    out[:, first : first + 3] = columns
 
 
 def _get(out: F64, name: str) -> F64:
@@ -88,7 +92,9 @@ def _get(out: F64, name: str) -> F64:
 
 
 def _abc(out: F64, name: str) -> F64:
-    return np.stack([out[:, INDEX[f"{name}_{x}"]] for x in "abc"], axis=1)
+    """The three phases, (m, 3): a view."""
+    first = _FIRST[name]
+    return out[:, first : first + 3]
 
 
 def _twin(out: F64, twin: F64) -> None:
@@ -111,23 +117,27 @@ def _slots(out: F64, windows: Windows, step: Step, points: F64) -> None:
     if not fresh.any():
         return
     row, slot = step.row[fresh], step.slot[fresh]
-    change = np.r_[True, (row[1:] != row[:-1]) | (slot[1:] != slot[:-1])]
+    change = begins(row, slot)
     row_u, slot_u = row[change], slot[change]
     values = slot_features(windows, row_u, slot_u, points[row_u])
     block[fresh] = values[np.cumsum(change) - 1]
-    last = np.r_[row_u[1:] != row_u[:-1], True]
+    last = begins(row_u[::-1])[::-1]
     windows.slot_cache[row_u[last]] = values[last]
     windows.slot_cache_tag[row_u[last]] = slot_u[last]
 
 
 def _mean_min_max(x: F64) -> tuple[F64, F64, F64]:
-    """Mean, least and greatest of three phases, missing ones left out; NaN when all are missing."""
-    n = (~np.isnan(x)).sum(1)
-    total = np.where(np.isnan(x), 0.0, x)
-    mean = np.where(n > 0, (total[:, 0] + total[:, 1] + total[:, 2]) / np.maximum(n, 1), np.nan)
-    low = np.fmin(np.fmin(x[:, 0], x[:, 1]), x[:, 2])
-    high = np.fmax(np.fmax(x[:, 0], x[:, 1]), x[:, 2])
-    return mean, low, high
+    """Mean, least and greatest of three phases, (..., 3), missing ones left out; NaN when all are missing."""
+    have = ~np.isnan(x)
+    n = have.sum(-1)
+    total = np.where(have, x, 0.0)
+    a, b, c = x[..., 0], x[..., 1], x[..., 2]
+    mean = np.where(n > 0, (total[..., 0] + total[..., 1] + total[..., 2]) / np.maximum(n, 1), np.nan)
+    return mean, np.fmin(np.fmin(a, b), c), np.fmax(np.fmax(a, b), c)
+
+
+def _greatest(x: F64) -> F64:
+    return np.fmax(np.fmax(x[:, 0], x[:, 1]), x[:, 2])
 
 
 def _largest_deviation(x: F64, mean: F64) -> F64:
@@ -170,13 +180,12 @@ def _current(out: F64, now: F64, twin: F64) -> None:
 
 def _power(out: F64, now: F64, twin: F64) -> None:
     base = (twin[:, 0] * twin[:, 1])[:, None]
-    p = now[:, _C["p_a"] : _C["p_c"] + 1] / base
-    q = now[:, _C["q_a"] : _C["q_c"] + 1] / base
+    both = now[:, _C["p_a"] : _C["q_c"] + 1].reshape(-1, 2, 3) / base[:, :, None]
+    p, q = both[:, 0], both[:, 1]
     s = _abc(out, "v") * _abc(out, "i")
-    p_mean, p_low, p_high = _mean_min_max(p)
-    q_mean, q_low, q_high = _mean_min_max(q)
-    p_total = p_mean * (~np.isnan(p)).sum(1) / 3
-    q_total = q_mean * (~np.isnan(q)).sum(1) / 3
+    mean, low, high = _mean_min_max(both)
+    total = mean * (~np.isnan(both)).sum(2) / 3
+    p_total, q_total, spread = total[:, 0], total[:, 1], high - low
     s_total = np.sqrt(p_total * p_total + q_total * q_total)
     _phases(out, "p", p)
     _phases(out, "q", q)
@@ -187,9 +196,9 @@ def _power(out: F64, now: F64, twin: F64) -> None:
     thd = now[:, _C["thdv_a"] : _C["thdi_c"] + 1]
     _set(
         out, f_deviation=now[:, _C["freq"]] / twin[:, 7] - 1, p_total=p_total, q_total=q_total, s_total=s_total,
-        pf_total=np.where(s_total >= 0.001, p_total / s_total, np.nan), p_range=p_high - p_low, q_range=q_high - q_low,
+        pf_total=np.where(s_total >= 0.001, p_total / s_total, np.nan), p_range=spread[:, 0], q_range=spread[:, 1],
         distortion=np.where(s_sum >= 0.03, (d[:, 0] + d[:, 1] + d[:, 2]) / s_sum, np.nan),
-        thdv_max=_mean_min_max(thd[:, :3])[2], thdi_max=_mean_min_max(thd[:, 3:])[2],
+        thdv_max=_greatest(thd[:, :3]), thdi_max=_greatest(thd[:, 3:]),
     )  # fmt: skip
     _phases(out, "thdv", thd[:, :3])
     _phases(out, "thdi", thd[:, 3:])
@@ -208,15 +217,12 @@ def _window(out: F64, windows: Windows, step: Step, twin: F64, quality: NDArray[
     v = raw[:, :, _C["v_a"] : _C["v_c"] + 1] / twin[:, None, :1]
     i_max = np.fmax(np.fmax(raw[:, :, _C["i_a"]], raw[:, :, _C["i_b"]]), raw[:, :, _C["i_c"]]) / twin[:, 1:2]
     base = (3 * twin[:, 0] * twin[:, 1])[:, None]
-    p = _sum_phases(raw, "p") / base
-    q = _sum_phases(raw, "q") / base
-    v_mean = _sum_phases(raw, "v") / np.maximum(
-        (~np.isnan(raw[:, :, _C["v_a"]])).astype(np.float64) + ~np.isnan(raw[:, :, _C["v_b"]])
-        + ~np.isnan(raw[:, :, _C["v_c"]]), 1.0) / twin[:, :1]  # fmt: skip
+    total, n = _phase_sums(raw)
+    v_mean = total[:, :, 0] / np.maximum(n[:, :, 0], 1) / twin[:, :1]
+    p, q = total[:, :, 2] / base, total[:, :, 3] / base
     f = raw[:, :, _C["freq"]] / twin[:, 7:8] - 1
     names = ("v_mean", "i_max", "p_total", "q_total", "f_deviation")
-    for name, x in zip(names, (v_mean, i_max, p, q, f), strict=True):
-        _stats(out, name, x, seconds)
+    _stats(out, names, np.stack((v_mean, i_max, p, q, f), axis=1), seconds)
     _phases(out, "v_step", v[:, -1] - v[:, -2])
     spread_high = np.fmax.reduce(v, axis=1)
     _phases(out, "v_spread", spread_high - np.fmin.reduce(v, axis=1))
@@ -244,47 +250,53 @@ def _distortion(out: F64, raw: F64, twin: F64) -> None:
     v, i, p, q = (raw[:, :, _C[f"{name}_a"] : _C[f"{name}_c"] + 1] for name in "vipq")
     base = (twin[:, 0] * twin[:, 1])[:, None, None]
     square = ((v * i) ** 2 - p * p - q * q) / base**2
-    for k, x in enumerate("abc"):
-        out[:, INDEX[f"distortion_square_{x}"]] = _masked_mean(square[:, :, k], np.bool_(True))
+    _phases(out, "distortion_square", _masked_mean(np.ascontiguousarray(np.swapaxes(square, 1, 2)), np.bool_(True)))
     have = ~np.isnan(i)
     total = np.where(have, i, 0.0) ** 2
     total = np.where(have.any(2), total[:, :, 0] + total[:, :, 1] + total[:, :, 2], np.nan)
     _set(out, i_square_mean16=_masked_mean(total, np.bool_(True)) / twin[:, 1] ** 2)
 
 
-def _sum_phases(raw: F64, name: str) -> F64:
-    """Sum over measured phases along the window; NaN where none is measured."""
-    a, b, c = (raw[:, :, _C[f"{name}_{x}"]] for x in "abc")
-    total = np.where(np.isnan(a), 0.0, a) + np.where(np.isnan(b), 0.0, b) + np.where(np.isnan(c), 0.0, c)
-    return np.where(np.isnan(a) & np.isnan(b) & np.isnan(c), np.nan, total)
+def _phase_sums(raw: F64) -> tuple[F64, NDArray[np.int64]]:
+    """Sums over measured phases of V, I, P and Q along the window, (m, readings, 4), NaN where none is measured, and
+    how many are."""
+    block = raw[:, :, _C["v_a"] : _C["q_c"] + 1].reshape(len(raw), -1, 4, 3)
+    have = ~np.isnan(block)
+    n = have.sum(3)
+    filled = np.where(have, block, 0.0)
+    total = filled[..., 0] + filled[..., 1] + filled[..., 2]
+    total[n == 0] = np.nan
+    return total, n
 
 
 def _masked_mean(x: F64, where: NDArray[np.bool_] | np.bool_) -> F64:
+    """Mean along the last axis of the cells that are there and chosen; NaN when none is."""
     use = where & ~np.isnan(x)
-    n = use.sum(1)
-    return np.where(n > 0, np.where(use, x, 0.0).sum(1) / np.maximum(n, 1), np.nan)
+    n = use.sum(-1)
+    return np.where(n > 0, np.where(use, x, 0.0).sum(-1) / np.maximum(n, 1), np.nan)
 
 
-def _stats(out: F64, name: str, x: F64, seconds: F64) -> None:
+def _stats(out: F64, names: Sequence[str], x: F64, seconds: F64) -> None:
+    """Mean, deviation, extremes and slope (per minute) of the series `names`, (m, series, readings)."""
     have = ~np.isnan(x)
-    n = have.sum(1)
+    n = have.sum(2)
     some = np.maximum(n, 1)
-    mean = np.where(have, x, 0.0).sum(1) / some
-    away = np.where(have, x - mean[:, None], 0.0)
-    minutes = np.where(have, seconds, 0.0) / 60.0
-    t_mean = minutes.sum(1) / some
-    t_away = np.where(have, minutes - t_mean[:, None], 0.0)
-    tt = (t_away * t_away).sum(1)
-    _set(
-        out,
-        **{
-            f"{name}_mean16": np.where(n > 0, mean, np.nan),
-            f"{name}_std16": np.where(n > 1, np.sqrt((away * away).sum(1) / some), np.nan),
-            f"{name}_min16": np.fmin.reduce(x, axis=1),
-            f"{name}_max16": np.fmax.reduce(x, axis=1),
-            f"{name}_slope16": np.where((n > 1) & (tt > 0), (t_away * away).sum(1) / np.where(tt > 0, tt, 1), np.nan),
-        },
-    )
+    mean = np.where(have, x, 0.0).sum(2) / some
+    away = np.where(have, x - mean[:, :, None], 0.0)
+    minutes = np.where(have, seconds[:, None, :], 0.0) / 60.0
+    t_mean = minutes.sum(2) / some
+    t_away = np.where(have, minutes - t_mean[:, :, None], 0.0)
+    tt = (t_away * t_away).sum(2)
+    columns = {
+        "mean16": np.where(n > 0, mean, np.nan),
+        "std16": np.where(n > 1, np.sqrt((away * away).sum(2) / some), np.nan),
+        "min16": np.fmin.reduce(x, axis=2),
+        "max16": np.fmax.reduce(x, axis=2),
+        "slope16": np.where((n > 1) & (tt > 0), (t_away * away).sum(2) / np.where(tt > 0, tt, 1), np.nan),
+    }
+    for what, values in columns.items():
+        for k, name in enumerate(names):
+            out[:, INDEX[f"{name}_{what}"]] = values[:, k]
 
 
 def _far(out: F64, windows: Windows, step: Step, twin: F64) -> None:

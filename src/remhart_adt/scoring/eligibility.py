@@ -116,7 +116,7 @@ def eligibility(
         fail(where if enough is None else where & ~enough, text)
 
     fail(prepared.bad, "quality bad")
-    if needs.phases > 1:
+    if needs.phases > 1 and not phases.all():
         fail_measured(phases.sum(1) < needs.phases, f"needs {needs.phases} metered phases")
     _fail_missing(needs, absent, phases, fail_measured)
     if needs.rating:

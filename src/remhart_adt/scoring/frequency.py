@@ -23,6 +23,7 @@ _FREQ: Final = CHANNEL_INDEX["freq"]
 # Two readings of a 5 s meter with a lost one between them, and a little for clocks.
 GAP_S: Final = 10.5
 _SPACING_S: Final = 30.5
+_WHEN: Final = -np.array(LAGS_F, np.float64)
 
 
 def frequency_features(windows: Windows, step: Step, nominal_hz: F64) -> dict[str, F64]:
@@ -39,7 +40,8 @@ def frequency_features(windows: Windows, step: Step, nominal_hz: F64) -> dict[st
         here = np.take_along_axis(have[gone], order, 1)
         f[gone] = np.where(here, np.take_along_axis(f[gone], order, 1), np.nan)
         s[gone] = np.where(here, np.take_along_axis(s[gone], order, 1), np.nan)
-    columns = {f"f_lag{lag}": _at(f, s, -float(lag)) - now for lag in LAGS_F}
+    lags = _at(f, s, _WHEN) - now[:, None]
+    columns = {f"f_lag{lag}": lags[:, k] for k, lag in enumerate(LAGS_F)}
     recent = s >= -_SPACING_S
     n = recent.sum(1)
     oldest = np.fmin.reduce(np.where(recent, s, np.nan), axis=1)
@@ -56,10 +58,12 @@ def frequency_features(windows: Windows, step: Step, nominal_hz: F64) -> dict[st
     return {name: np.where(np.isnan(now), np.nan, column) for name, column in columns.items()}
 
 
-def _at(f: F64, s: F64, when: float) -> F64:
-    """f at `when` (s, negative) between the readings before and after it, (m,); NaN where there are none close by."""
-    rows = np.arange(len(f))
-    after = np.minimum((~(s >= when)).sum(1), f.shape[1] - 1)
+def _at(f: F64, s: F64, when: F64) -> F64:
+    """f at the times `when` (k,) (s, negative) between the readings before and after them, (m, k); NaN where there are
+    none close by."""
+    rows = np.arange(len(f))[:, None]
+    # Whether a reading is older (or missing), counted: they stand in the order of time.
+    after = np.minimum((~(s[:, None, :] >= when[:, None])).sum(2), f.shape[1] - 1)
     s_after, f_after = s[rows, after], f[rows, after]
     before = np.maximum(after - 1, 0)
     gap = s_after - s[rows, before]

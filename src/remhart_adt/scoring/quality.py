@@ -138,8 +138,10 @@ def _judge(severity: F64, allowed: F64) -> tuple[F64, F64, F64, F64, NDArray[np.
         outside = (severity > _LIMIT).sum(-1)
     some = np.maximum(n, 1)
     spared = np.floor(allowed * n + 1e-9).astype(np.int64)
-    edge = np.take_along_axis(ordered, np.maximum(n - spared - 1, 0)[..., None], -1)[..., 0]
-    middle = np.take_along_axis(ordered, (some // 2)[..., None], -1)[..., 0]
+    flat = ordered.reshape(-1)
+    start = np.arange(n.size).reshape(n.shape) * severity.shape[-1]
+    edge = flat[start + np.maximum(n - spared - 1, 0)]
+    middle = flat[start + some // 2]
     share = outside / some
     parts = 100 - _WITHIN * np.minimum(edge, 1.0) - np.minimum(_OUTSIDE, _AT_ALLOWED * share / allowed)
     known = [np.where(n >= LEAST, x, np.nan) for x in (parts, share, edge, middle)]

@@ -46,7 +46,11 @@ class Model:
             raise ModelError(entry.id, f"cannot be loaded: {_first_line(error)}") from error
         self._check_contract()
         self._names = [output.name for output in entry.outputs]
-        self._outputs = [(output, *_bounds(output)) for output in entry.outputs]
+        self._doubles = [output.name for output in entry.outputs if output.kind == "double"]
+        self._optional = {output.name for output in entry.outputs if output.optional}
+        whole = [output for output in entry.outputs if output.kind in ("integer", "enum")]
+        self._codes = [output.name for output in whole]
+        self._low, self._high = (np.array([_bounds(o)[k] for o in whole], np.int64)[:, None] for k in (0, 1))
 
     def _check_contract(self) -> None:
         inputs, outputs = self._session.get_inputs(), {o.name: o for o in self._session.get_outputs()}
@@ -86,27 +90,33 @@ class Model:
             raw = self._session.run(self._names, {"features": rows})
         except Exception as error:
             raise ModelError(self.entry.id, f"exception while scoring: {_first_line(error)}") from error
-        found: dict[str, NDArray[Any]] = {}
-        for (output, low, high), array in zip(self._outputs, raw, strict=True):
+        for output, array in zip(self.entry.outputs, raw, strict=True):
             if array.shape != (padded, 1) and array.shape != (padded,):
                 raise ModelError(self.entry.id, f"wrong shape: output {output.name} is {array.shape} for {padded} rows")
-            found[output.name] = self._column(output, low, high, array.reshape(padded)[:m])
+        found = dict(zip(self._names, (array.reshape(padded)[:m] for array in raw), strict=True))
+        # All outputs of a kind at once: a single reading's time goes into calls.
+        if self._doubles:
+            self._check_doubles(found)
+        if self._codes:
+            self._check_codes(found)
         return found
 
-    def _column(self, output: Output, low: int, high: int, column: NDArray[Any]) -> NDArray[Any]:
-        """One output as the engine hands it on, checked."""
-        if output.kind == "boolean":
-            return column
-        if output.kind == "double":
-            column = column.astype(np.float64)
-            good = np.isfinite(column)
-            if not good.all() and not (output.optional and (good | np.isnan(column)).all()):
-                raise ModelError(self.entry.id, f"NaN or infinity in output {output.name}")
-            return column
-        column = column.astype(np.int64)
-        if ((column < low) | (column > high)).any():
-            raise ModelError(self.entry.id, f"output {output.name} has a code outside its range")
-        return column
+    def _check_doubles(self, found: dict[str, NDArray[Any]]) -> None:
+        rows = np.array([found[name] for name in self._doubles], np.float64)
+        good = np.isfinite(rows)
+        if not good.all():
+            for k, name in enumerate(self._doubles):
+                if not (good[k] | (np.isnan(rows[k]) & (name in self._optional))).all():
+                    raise ModelError(self.entry.id, f"NaN or infinity in output {name}")
+        found.update(zip(self._doubles, rows, strict=True))
+
+    def _check_codes(self, found: dict[str, NDArray[Any]]) -> None:
+        rows = np.array([found[name] for name in self._codes], np.int64)
+        wrong = (rows < self._low) | (rows > self._high)
+        if wrong.any():
+            name = self._codes[int(wrong.any(1).argmax())]
+            raise ModelError(self.entry.id, f"output {name} has a code outside its range")
+        found.update(zip(self._codes, rows, strict=True))
 
 
 def _bounds(output: Output) -> tuple[int, int]:

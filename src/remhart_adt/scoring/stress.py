@@ -89,6 +89,8 @@ def hot_spots(square: F64, oil: F64, ambient: F64, heat: Heat) -> F64:
 def _filled(column: F64) -> F64:
     """Missing cells take the newest older one within two hours; newest first."""
     out = column.copy()
+    if not np.isnan(out).any():
+        return out
     for back in range(1, _AMBIENT_SLOTS):
         older = column[:, back:]
         out[:, : older.shape[1]] = np.where(np.isnan(out[:, : older.shape[1]]), older, out[:, : older.shape[1]])

@@ -38,6 +38,7 @@ __all__ = [
     "SLOT_US",
     "Step",
     "Windows",
+    "begins",
 ]
 
 RAW: Final = 128
@@ -107,6 +108,15 @@ class Step:
     def new_quarter(self) -> NDArray[np.bool_]:
         """Whether it is the first accepted reading of a quarter hour."""
         return np.asarray(self.first | (self.slot != self.prev_us // SLOT_US))
+
+
+def begins(row: NDArray[np.int64], other: NDArray[np.int64] | None = None) -> NDArray[np.bool_]:
+    """Where a run of equal values begins; a run ends as well where `other` changes."""
+    found = np.ones(len(row), bool)
+    np.not_equal(row[1:], row[:-1], out=found[1:])
+    if other is not None:
+        found[1:] |= other[1:] != other[:-1]
+    return found
 
 
 class Windows:
@@ -202,10 +212,13 @@ class Windows:
         index = self._accept(rows, batch.time_us)
         while len(index):
             row = rows[index]
-            start = np.flatnonzero(np.r_[True, row[1:] != row[:-1]])
-            size = np.diff(np.r_[start, len(row)])
-            k = np.arange(len(row)) - np.repeat(start, size)
+            start = np.flatnonzero(begins(row))
             slot = batch.time_us[index] // SLOT_US
+            if len(start) == len(row):
+                yield self._apply(batch, index, row, np.zeros(len(row), np.int64), slot)
+                return
+            size = np.diff(np.append(start, len(row)))
+            k = np.arange(len(row)) - np.repeat(start, size)
             now = (k < SLACK) & (slot - np.repeat(slot[start], size) <= SLACK)
             yield self._apply(batch, index[now], row[now], k[now], slot[now])
             index = index[~now]
@@ -238,12 +251,15 @@ class Windows:
         if not len(order):
             return order
         row = rows[order]
+        if (row[1:] != row[:-1]).all():
+            return order
         # Running maximum of the time within each point: ranks instead of times keep the key inside int64.
         rank = np.unique(time_us[order], return_inverse=True)[1].reshape(-1)
-        segment = np.cumsum(np.r_[False, row[1:] != row[:-1]])
+        segment = np.cumsum(begins(row)) - 1
         key = segment * (len(order) + 1) + rank
         highest = np.maximum.accumulate(key)
-        return order[np.r_[True, (key[1:] > highest[:-1])]]
+        keep = np.append(True, key[1:] > highest[:-1])
+        return np.asarray(order[keep])
 
     def _apply(
         self,
@@ -263,12 +279,13 @@ class Windows:
         number = self.count[row] + k
         pos = number % ring
         time_us = batch.time_us[index]
-        start = np.flatnonzero(np.r_[True, row[1:] != row[:-1]])
-        prev = np.r_[np.int64(0), time_us[:-1]]
+        start = np.flatnonzero(begins(row))
+        prev = np.empty_like(time_us)
+        prev[1:] = time_us[:-1]
         prev[start] = self.last_us[row[start]]
         self.raw[row, pos] = single
         self.raw_us[row, pos] = time_us
-        last = np.r_[start[1:], len(row)] - 1
+        last = np.append(start[1:], len(row)) - 1
         self.count[row[last]] = number[last] + 1
         self.last_us[row[last]] = time_us[last]
         self._quarters(row, slot, values)
@@ -285,20 +302,19 @@ class Windows:
         columns[:, -1] = _total(values[:, _Q])
         have = ~np.isnan(columns)
         columns[~have] = 0.0
-        change = np.r_[True, (row[1:] != row[:-1]) | (slot[1:] != slot[:-1])]
+        change = begins(row, slot)
         start = np.flatnonzero(change)
         segment = np.cumsum(change) - 1
         seg_row, seg_slot = row[start], slot[start]
-        first = np.r_[True, seg_row[1:] != seg_row[:-1]]
+        first = begins(seg_row)
         # Quarter hours left open by an earlier batch and ended by this one.
         ended = seg_row[first & (self.open_slot[seg_row] != seg_slot) & (self.open_slot[seg_row] != _NO_SLOT)]
         self._close(ended, self.open_slot[ended], self.open_sum[ended], self.open_n[ended])
         goes_on = first & (self.open_slot[seg_row] == seg_slot)
         total = np.where(goes_on[:, None], self.open_sum[seg_row], 0.0)
         n = np.where(goes_on[:, None], self.open_n[seg_row], 0)
-        np.add.at(total, segment, columns)
-        np.add.at(n, segment, have.astype(np.int32))
-        last = np.r_[seg_row[1:] != seg_row[:-1], True]
+        _add(total, n, segment, columns, have)
+        last = begins(seg_row[::-1])[::-1]
         self._close(seg_row[~last], seg_slot[~last], total[~last], n[~last])
         self.open_slot[seg_row[last]] = seg_slot[last]
         self.open_sum[seg_row[last]] = total[last]
@@ -307,6 +323,8 @@ class Windows:
     def _close(
         self, row: NDArray[np.int64], slot: NDArray[np.int64], total: NDArray[np.float64], n: NDArray[np.int32]
     ) -> None:
+        if not len(row):
+            return
         with np.errstate(invalid="ignore", divide="ignore"):
             mean = (total / n).astype(np.float32)
         cell = slot % (SHORT_SLOTS + SLACK)
@@ -324,7 +342,7 @@ class Windows:
         columns[:, -1] = _total(values[:, _I] ** 2)
         have = ~np.isnan(columns)
         columns[~have] = 0.0
-        change = np.r_[True, (row[1:] != row[:-1]) | (minute[1:] != minute[:-1])]
+        change = begins(row, minute)
         start = np.flatnonzero(change)
         segment = np.cumsum(change) - 1
         seg_row, seg_minute = row[start], minute[start]
@@ -332,14 +350,14 @@ class Windows:
         goes_on = self.minute_tag[seg_row, cell] == seg_minute
         total = np.where(goes_on[:, None], self.minute_sum[seg_row, cell], 0.0)
         n = np.where(goes_on[:, None], self.minute_n[seg_row, cell], 0)
-        np.add.at(total, segment, columns)
-        np.add.at(n, segment, have.astype(np.int32))
-        # Two minutes of one step may share a cell: the later one stays (assignment promises no order of its own).
-        keep = len(seg_row) - 1 - np.unique((seg_row * MINUTES + cell)[::-1], return_index=True)[1]
-        row, cell = seg_row[keep], cell[keep]
-        self.minute_sum[row, cell] = total[keep]
-        self.minute_n[row, cell] = n[keep]
-        self.minute_tag[row, cell] = seg_minute[keep]
+        _add(total, n, segment, columns, have)
+        if (seg_row[1:] == seg_row[:-1]).any():
+            # Two minutes of one step may share a cell: the later one stays (assignment promises no order of its own).
+            keep = len(seg_row) - 1 - np.unique((seg_row * MINUTES + cell)[::-1], return_index=True)[1]
+            seg_row, seg_minute, cell, total, n = (x[keep] for x in (seg_row, seg_minute, cell, total, n))
+        self.minute_sum[seg_row, cell] = total
+        self.minute_n[seg_row, cell] = n
+        self.minute_tag[seg_row, cell] = seg_minute
 
     def snapshot(self) -> bytes:
         """This state as bytes, with the ids it is for; points in the order of their ids, so that equal states are
@@ -359,6 +377,22 @@ class Windows:
         generation = self.generation
         self.__dict__.update(fresh.__dict__)
         self.generation = generation + 1
+
+
+def _add(
+    total: NDArray[np.float64],
+    n: NDArray[np.int32],
+    segment: NDArray[np.int64],
+    columns: NDArray[np.float64],
+    have: NDArray[np.bool_],
+) -> None:
+    """Add readings to the sums of their segments (ascending, without a gap), one by one in stream order."""
+    if len(segment) == len(total):  # each its own
+        total += columns
+        n += have
+        return
+    np.add.at(total, segment, columns)
+    np.add.at(n, segment, have.astype(np.int32))
 
 
 def _total(phases: NDArray[np.float64]) -> NDArray[np.float64]:
