@@ -1,7 +1,7 @@
 """Our model files against the stock converters' export of the same models: runs of the models alone, one thread.
 
 Both sides read the same prepared rows (the committed test sets), in plain onnxruntime sessions with the same options,
-turn and turn about, so that whatever else the machine does meets both. What the daemon adds (windows, features, padding
+in short turns, so that whatever else the machine does meets both. What the daemon adds (windows, features, padding
 to 8 rows, checks) is on neither side.
 """
 
@@ -12,17 +12,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["compare_with_stock", "worst_difference"]
+__all__ = ["absent", "compare_with_stock", "worst_difference"]
 
 _DATA: Final = Path(__file__).resolve().parents[2] / "tests" / "scoring" / "data"
 _BATCH: Final = 256
-_SINGLES, _BATCHES, _LOADS, _WARM = 1000, 150, 7, 10
+_SINGLES, _BATCHES, _TURNS, _WARM, _LOADS = 2000, 160, 20, 3, 7
 _CLOSE: Final = 1e-4
 _OURS, _STOCK, _FILES = "ours", "stock, with numpy around it", "stock, its files alone"
 _NOTE: Final = (
@@ -31,6 +32,11 @@ _NOTE: Final = (
     "no model's answer. Rates are of the median batch; sums hold only models that have a stock form."
 )
 Runs = dict[str, list[float]]
+
+
+def absent() -> list[str]:
+    """Packages of the `stock` extra that are not installed."""
+    return [name for name in ("onnx", "xgboost", "skl2onnx", "onnxmltools") if find_spec(name) is None]
 
 
 def worst_difference(ours: Mapping[str, NDArray[Any]], stock: Mapping[str, NDArray[Any]]) -> float:
@@ -49,6 +55,7 @@ class _Pair:
 
     def __init__(self, name: str, path: Path, folder: Path) -> None:
         import onnx
+
         from stock_models import StockModel, open_session, parts_of
 
         self.name, self.path = name, path
@@ -95,17 +102,22 @@ class _Pair:
 
 
 def _timed(pairs: list[_Pair], single: bool, rounds: int) -> dict[str, Runs]:
-    """Microseconds by model and column. All models in turn, as in service, so that none finds its caches warm."""
-    calls = {pair.name: pair.time(pair.singles if single else pair.batches, rounds) for pair in pairs}
-    times: dict[str, Runs] = {name: {column: [] for column, _ in own} for name, own in calls.items()}
-    for k in range(rounds + _WARM):
-        for name, own in calls.items():
-            # Nobody always goes first.
-            for column, call in own if k % 2 else reversed(own):
-                begun = time.perf_counter()
-                call(k)
-                if k >= _WARM:
-                    times[name][column].append((time.perf_counter() - begun) * 1e6)
+    """Microseconds by model and column. One form at a time, all its models in turn as in service, and the forms relieve
+    each other every few rounds; the first rounds of each such turn bring its own files back into the caches."""
+    calls = {pair.name: dict(pair.time(pair.singles if single else pair.batches, rounds)) for pair in pairs}
+    times: dict[str, Runs] = {name: {column: [] for column in own} for name, own in calls.items()}
+    for turn in range(_TURNS):
+        columns = (_OURS, _STOCK, _FILES)
+        # Nobody always goes first.
+        for column in columns if turn % 2 else columns[::-1]:
+            for k in range(-_WARM, rounds // _TURNS):
+                for name, own in calls.items():
+                    if column not in own:
+                        continue
+                    begun = time.perf_counter()
+                    own[column](turn * (rounds // _TURNS) + k)
+                    if k >= 0:
+                        times[name][column].append((time.perf_counter() - begun) * 1e6)
     return times
 
 
@@ -120,8 +132,6 @@ def _figures(single: list[float], batch: list[float]) -> dict[str, float]:
 
 def compare_with_stock(models: Path) -> dict[str, Any]:
     """Figures by model and in sum, or what has to be installed first."""
-    from stock_models import absent
-
     if missing := absent():
         return {"not measured": f"{', '.join(missing)} missing; pip install -c constraints.txt '.[stock]' adds them"}
     rows = json.loads((models / "manifest.json").read_text())["models"]

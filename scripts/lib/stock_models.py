@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +19,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-__all__ = ["Part", "StockModel", "absent", "convert", "numpy_source", "open_session", "parts_of", "rebuilt"]
+__all__ = ["Part", "StockModel", "convert", "numpy_source", "open_session", "parts_of", "rebuilt"]
 
 F32 = np.float32
 # Models that are one linear regression; in the others a weighted sum is a line of a formula.
@@ -49,11 +48,6 @@ class Part:
     gives: str
     width: int
     attributes: Mapping[str, Any]
-
-
-def absent() -> list[str]:
-    """Packages of the `stock` extra that are not installed."""
-    return [name for name in ("onnx", "xgboost", "skl2onnx", "onnxmltools") if find_spec(name) is None]
 
 
 def open_session(source: Path) -> Any:
@@ -278,13 +272,18 @@ def _spelled(node: onnx.NodeProto, at: Callable[[str], str], constants: Mapping[
     return _TEXT[node.op_type].format(*(at(i) for i in inputs))
 
 
+def _wanted(part: Part) -> list[str]:
+    return ["probabilities" if part.kind == "logistic" else "variable"]
+
+
 def _caller(part: Part, session: Any) -> Callable[[NDArray[np.float32]], NDArray[Any]]:
     """A session as a function. A classifier answers a probability, and what follows wants its logit."""
+    wanted = _wanted(part)
     if part.kind != "logistic":
-        return lambda x: np.asarray(session.run(None, {"X": x})[0])
+        return lambda x: np.asarray(session.run(wanted, {"X": x})[0])
 
     def logit(x: NDArray[np.float32]) -> NDArray[Any]:
-        p = session.run(["probabilities"], {"X": x})[0][:, 1:]
+        p = session.run(wanted, {"X": x})[0][:, 1:]
         return np.asarray(np.log(p / (1 - p)))
 
     return logit
@@ -299,7 +298,8 @@ class StockModel:
         self.files = [folder / f"{name}_{k}.onnx" for k in range(len(self.parts))]
         for part, path in zip(self.parts, self.files, strict=True):
             path.write_bytes(convert(part))
-        self._calls = [_caller(p, open_session(f)) for p, f in zip(self.parts, self.files, strict=True)]
+        self._sessions = [open_session(path) for path in self.files]
+        self._calls = [_caller(part, session) for part, session in zip(self.parts, self._sessions, strict=True)]
         source, held = numpy_source(model, self.parts)
         # The text holds numbered names and operations of the table above, nothing from outside.
         exec(compile(source, f"<{name}>", "exec"), held)  # noqa: S102
@@ -327,5 +327,5 @@ class StockModel:
 
     def run_parts(self, matrices: Sequence[NDArray[np.float32]]) -> None:
         """The converters' files alone, without what stands around them."""
-        for call, matrix in zip(self._calls, matrices, strict=True):
-            call(matrix)
+        for part, session, matrix in zip(self.parts, self._sessions, matrices, strict=True):
+            session.run(_wanted(part), {"X": matrix})
