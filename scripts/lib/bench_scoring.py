@@ -3,7 +3,8 @@
 Readings go the daemon's way: windows, features, every due model, and the feeder's models once per batch of a new
 minute. Points have a day of minutes behind them. Which models did not answer is told: frequency_stability needs
 readings every few seconds, and a single point is no feeder.
-Each figure is taken in a process of its own.
+Each figure is taken in a process of its own. Beside them, the models alone against the stock converters' export of the
+same models (`bench_stock`), when the `stock` extra is installed.
 """
 
 from __future__ import annotations
@@ -177,6 +178,8 @@ def run_scoring(models: Path, seconds: float) -> tuple[dict[str, Any], bool]:
     for verb in _VERBS:
         command = [sys.executable, __file__, verb, str(models), str(seconds)]
         found[verb] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    beside = [sys.executable, str(Path(__file__).with_name("bench_stock.py")), str(models)]
+    stock = json.loads(subprocess.run(beside, check=True, capture_output=True, text=True).stdout)
     size = sum(path.stat().st_size for path in models.glob("*.onnx")) / 1e6
     figures = {
         "one reading, p99 ms": found["one"]["p99_ms"],
@@ -201,7 +204,7 @@ def run_scoring(models: Path, seconds: float) -> tuple[dict[str, Any], bool]:
         },
         "batches of 256 one second apart, one thread, 1/s": found["seconds"]["per_s"],
     }
-    return {"figures": rows, "beside": more}, all(met.values())
+    return {"figures": rows, "beside": more, "stock export": stock}, all(met.values())
 
 
 if __name__ == "__main__":
