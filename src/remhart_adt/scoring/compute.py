@@ -260,7 +260,7 @@ def _distortion(out: F64, raw: F64, twin: F64) -> None:
 def _phase_sums(raw: F64) -> tuple[F64, NDArray[np.int64]]:
     """Sums over measured phases of V, I, P and Q along the window, (m, readings, 4), NaN where none is measured, and
     how many are."""
-    block = raw[:, :, _C["v_a"] : _C["q_c"] + 1].reshape(len(raw), -1, 4, 3)
+    block = raw[:, :, _C["v_a"] : _C["q_c"] + 1].reshape(*raw.shape[:2], 4, 3)
     have = ~np.isnan(block)
     n = have.sum(3)
     filled = np.where(have, block, 0.0)
