@@ -5,8 +5,10 @@ Needs the train extra; without it these tests are skipped and say so.
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts" / "lib"))
 
 from remhart_adt.scoring.features import INDEX  # noqa: E402
-from training import cards, days, expr, plans, sets, world  # noqa: E402
+from training import cards, days, expr, plans, plots, sets, world  # noqa: E402
 from training.publish import read_manifest_rows  # noqa: E402
 from training.recipes import RECIPES  # noqa: E402
 
@@ -116,3 +118,27 @@ def test_cards_are_what_the_stored_figures_say(name: str) -> None:
     assert stored["models"][name]["sha256"] == row["sha256"]
     text = cards.card(row, stored["models"][name], stored["speed"][name], RECIPES[name])
     assert (ROOT / "docs" / "models" / f"{name}.md").read_text() == text
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_pictures_are_what_the_stored_figures_say(name: str) -> None:
+    stored = json.loads((ROOT / "docs" / "models" / "evaluation.json").read_text())["models"][name]
+    row, folder = read_manifest_rows(ROOT / "models")[name], ROOT / "docs" / "models"
+    unit = next(o.get("unit", "") for o in row["outputs"] if o["name"] == RECIPES[name].headline)
+    assert (folder / f"{name}.svg").read_text() == plots.svg(stored["curves"], RECIPES[name].headline, unit)
+    if week := stored.get("measured", {}).get("week"):
+        assert (folder / f"{name}_week.svg").read_text() == plots.week_svg(week)
+
+
+def test_the_week_beside_a_forecast_is_the_series_own() -> None:
+    stored = json.loads((ROOT / "docs" / "models" / "evaluation.json").read_text())
+    week = stored["models"]["load_forecast"]["measured"]["week"]
+    with (ROOT / "tests" / "scoring" / "data" / "taylor_30_min.csv").open(newline="") as stream:
+        came = {datetime.fromisoformat(row["date"][:19]): float(row["value"]) / 1e3 for row in csv.DictReader(stream)}
+    # British summer time: an hour ahead of the file's UTC.
+    monday = datetime.fromisoformat(week["from"]) - timedelta(hours=1)
+    assert monday.weekday() == 6 and len(week["hour"]) == 7 * 48  # noqa: PT018
+    found = [came[monday + timedelta(hours=hour)] for hour in week["hour"]]
+    assert np.allclose(found, week["truth"], atol=1e-3)
+    inside = (np.array(week["low"]) <= found) & (found <= np.array(week["high"]))
+    assert 0.5 < inside.mean() < 1

@@ -8,7 +8,7 @@ from typing import Any
 
 from remhart_adt.ids import MODELS
 from remhart_adt.scoring import features, feeder
-from training.plots import svg
+from training.plots import svg, week_svg
 from training.recipe import Recipe
 
 __all__ = ["card", "readme_table", "write_cards", "write_feature_table", "write_readme_table"]
@@ -87,6 +87,8 @@ def card(row: Mapping[str, Any], result: Mapping[str, Any], speed: Mapping[str, 
             lines += ["| metric | series | n | model | baseline | gain |", "|---|---|---|---|---|---|"]
             lines += [*_rows(result["measured"]["metrics"]), ""]
         lines += [f"- {name}: {_number(value)}" for name, value in result["measured"]["facts"].items()]
+        if "week" in result["measured"]:
+            lines += ["", f"![{recipe.headline}: the last whole week of the series]({row['id']}_week.svg)"]
     unclear = [m for m in result["metrics"] if not m["gain_low"] > 0]
     if unclear:
         lines += ["", "Where it does not clearly beat the baseline: "
@@ -113,6 +115,8 @@ def write_cards(
         if result.get("curves"):
             unit = next(o.get("unit", "") for o in rows[name]["outputs"] if o["name"] == recipes[name].headline)
             (folder / f"{name}.svg").write_text(svg(result["curves"], recipes[name].headline, unit))
+        if "week" in result.get("measured", {}):
+            (folder / f"{name}_week.svg").write_text(week_svg(result["measured"]["week"]))
 
 
 def readme_table(

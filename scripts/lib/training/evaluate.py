@@ -133,12 +133,17 @@ def main() -> int:
     )
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--cards", action="store_true", help="only write the cards again from the stored figures")
+    parser.add_argument("--measured", action="store_true", help="only judge on the measured series again, and --cards")
     parser.add_argument("--cache", type=Path, help="keep the simulated samples in this file, and use them when there")
     options = parser.parse_args()
     np.seterr(all="ignore")
     store = ROOT / "docs" / "models" / "evaluation.json"
     store.parent.mkdir(parents=True, exist_ok=True)
-    if not options.cards:
+    if options.measured:
+        figures = json.loads(store.read_text())
+        _add_measured(figures["models"], figures["models"])
+        store.write_text(json.dumps(figures, indent=1) + "\n")
+    elif not options.cards:
         present = list(read_manifest_rows(options.models))
         names = options.only or present
         sets = cached(options.cache, lambda: test_sets(False, options.workers, kinds(names)))

@@ -39,6 +39,7 @@ _WEEK_US: Final = 7 * _DAY_US
 _USABLE: Final = ("ok", "phase_out_of_range")
 # A line-to-line voltage this far below the others' is a phase that has lost its supply.
 _OPEN_VUF: Final = 10.0
+_ENDS: Final = (("model", ""), ("low", "Low"), ("high", "High"))
 _HORIZONS: Final = (("load15min", 1, "+15 min"), ("forecastedLoad", 4, "+1 h"), ("load24h", 96, "+24 h"))
 
 
@@ -81,7 +82,9 @@ def demand_figures(path: Path) -> dict[str, Any]:
     for x in "abc":
         cells[:, _C[f"p_{x}"]] = watts / 3
     # At +15 min half of the answers would lie within the same half hour, whose mean is known: not judged.
-    return _forecasts("England and Wales 2000", _Stream(info, time_us, cells), watts, _HORIZONS[1:])
+    on = "England and Wales 2000"
+    stream = _Stream(info, time_us, cells)
+    return {**_forecasts(on, stream, watts, _HORIZONS[1:]), "week": _week(on, stream, watts)}
 
 
 def measured(names: Collection[str], demand: Path, transformer: Path | None) -> dict[str, dict[str, Any]]:
@@ -131,6 +134,30 @@ def _forecasts(on: str, stream: _Stream, watts: Floats, horizons: tuple[tuple[st
         inside = (truth >= low) & (truth <= high)
         facts[f"coverage of the 80 % interval at {text}, {on}"] = round(float(inside[good].mean()), 4)
     return {"metrics": [asdict(metric) for metric in metrics], "facts": facts}
+
+
+def _week(on: str, stream: _Stream, watts: Floats) -> dict[str, Any]:
+    """What was said an hour ahead of the series' last whole week (Monday to Sunday, local time) and what came, GW; one
+    point per half hour."""
+    answer = stream.score()[0]["load_forecast"]
+    local = stream.time_us // SLOT_US + stream.info.utc_offset_min // 15
+    # 1970-01-01 was a Thursday: a week of local quarter hours begins 4 days later.
+    monday = (int(local[-1]) + 1 - 4 * _DAY) // (7 * _DAY) * 7 * _DAY + 4 * _DAY - 7 * _DAY
+    said_at = {int(slot): k for k, slot in enumerate(local[answer.rows])}
+    came = dict(zip(local.tolist(), watts.tolist(), strict=True))
+    # An answer of a quarter hour speaks of the one that begins 45 minutes after it.
+    slots = [slot for slot in range(monday, monday + 7 * _DAY, 2) if slot - 3 in said_at and slot in came]
+    rows = np.array([said_at[slot - 3] for slot in slots])
+    series = {
+        "truth": np.array([came[slot] for slot in slots]),
+        **{name: answer.outputs[f"forecastedLoad{end}"][rows] for name, end in _ENDS},
+    }
+    begin = datetime.fromtimestamp(monday * 900, UTC).date().isoformat()
+    return {
+        "on": on, "from": begin, "unit": "GW",
+        "hour": [(slot - monday) / 4 for slot in slots],
+        **{name: [round(float(v) / 1e9, 3) for v in values] for name, values in series.items()},
+    }  # fmt: skip
 
 
 # --- the transformer --------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["curve", "svg"]
+__all__ = ["curve", "svg", "week_svg"]
 
 _BINS = 10
 _WIDTH, _HEIGHT, _LEFT, _TOP, _PANEL, _DEEP = 720, 300, 56, 34, 280, 210
@@ -40,6 +40,35 @@ def svg(curves: Mapping[str, Mapping[str, Any]], output: str, unit: str) -> str:
     body = []
     for k, (on, one) in enumerate(curves.items()):
         body += _panel(_LEFT + k * (_PANEL + 80), on, one, output, unit)
+    return _document(body)
+
+
+def week_svg(week: Mapping[str, Any]) -> str:
+    """A week of a forecast with its interval beside what came."""
+    at = [_LEFT, _TOP, _WIDTH - _LEFT - 20, _DEEP]
+    hour, xs = week["hour"], (0.0, 168.0)
+    ys = (min(min(week["low"]), min(week["truth"])), max(max(week["high"]), max(week["truth"])))
+    bottom = _TOP + _DEEP
+    band = f"{_points(at, hour, week['high'], xs, ys)} {_points(at, hour[::-1], week['low'][::-1], xs, ys)}"
+    came = f"{_escape(week['on'])}, the week from {week['from']}: what came"
+    said = "said an hour ahead, with its 80 % interval"
+    body = [
+        f'<rect x="{at[0]}" y="{_TOP}" width="{at[2]}" height="{_DEEP}" fill="none" stroke="{_INK}"/>',
+        f'<polygon fill="{_MODEL}" fill-opacity="0.2" points="{band}"/>',
+        _path(at, hour, week["model"], xs, ys, _MODEL),
+        _path(at, hour, week["truth"], xs, ys, _INK),
+        f'<text x="{at[0]}" y="{_TOP - 10}" fill="{_INK}">{came}</text>',
+        f'<text x="{at[0] + at[2]}" y="{_TOP - 10}" text-anchor="end" fill="{_MODEL}">{said}</text>',
+    ]
+    for day, name in enumerate(("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")):
+        x = at[0] + at[2] * (day + 0.5) / 7
+        body.append(f'<text x="{x:.0f}" y="{bottom + 14}" text-anchor="middle" fill="{_INK}">{name}</text>')
+    for value, y in ((ys[0], bottom), (ys[1], _TOP + 10)):
+        body.append(f'<text x="{at[0] - 4}" y="{y}" text-anchor="end" fill="{_INK}">{value:.3g} {week["unit"]}</text>')
+    return _document(body)
+
+
+def _document(body: Sequence[str]) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{_HEIGHT}" '
         f'viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif" font-size="11">\n'
@@ -92,11 +121,16 @@ def _path(
     at: Sequence[int], x: Sequence[float], y: Sequence[float], xs: tuple[float, float], ys: tuple[float, float],
     colour: str,
 ) -> str:  # fmt: skip
-    points = " ".join(
+    return f'<polyline fill="none" stroke="{colour}" stroke-width="1.5" points="{_points(at, x, y, xs, ys)}"/>'
+
+
+def _points(
+    at: Sequence[int], x: Sequence[float], y: Sequence[float], xs: tuple[float, float], ys: tuple[float, float]
+) -> str:
+    return " ".join(
         f"{at[0] + at[2] * (a - xs[0]) / (xs[1] - xs[0]):.1f},{at[1] + at[3] * (1 - (b - ys[0]) / (ys[1] - ys[0])):.1f}"
         for a, b in zip(x, y, strict=True)
     )
-    return f'<polyline fill="none" stroke="{colour}" stroke-width="1.5" points="{points}"/>'
 
 
 def _escape(text: str) -> str:
