@@ -19,6 +19,10 @@ _MEASURED = (
     "no power, so P is taken as V times I and Q as zero, in p.u. of an assumed rating of 160 kVA, and a truth such as "
     "the highest load of an hour is the highest of four samples. The series is not part of this project."
 )
+_FRESH = (
+    "The figures above were looked at while the models were made. These are of the same weeks and feeders with other "
+    "seeds (other loads, faults, meters), judged once, when nothing was changed any more: `scripts/evaluate --fresh 1`."
+)
 _SIMULATED = "Simulated with OpenDSS on this project's feeders"
 _BEGIN, _END = "<!-- models -->\n", "<!-- /models -->\n"
 
@@ -89,6 +93,10 @@ def card(row: Mapping[str, Any], result: Mapping[str, Any], speed: Mapping[str, 
         lines += [f"- {name}: {_number(value)}" for name, value in result["measured"]["facts"].items()]
         if "week" in result["measured"]:
             lines += ["", f"![{recipe.headline}: the last whole week of the series]({row['id']}_week.svg)"]
+    if "fresh" in result:
+        lines += ["", "## The test worlds' other life", "", _FRESH, ""]
+        lines += ["| metric | test set | n | model | baseline | gain |", "|---|---|---|---|---|---|"]
+        lines += _rows(result["fresh"]["metrics"])
     unclear = [m for m in result["metrics"] if not m["gain_low"] > 0]
     if unclear:
         lines += ["", "Where it does not clearly beat the baseline: "

@@ -109,6 +109,13 @@ def _add_measured(judged: dict[str, dict[str, Any]], old: dict[str, dict[str, An
         judged[name]["measured"] = figures
 
 
+def _fresh(options: argparse.Namespace, names: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Figures on worlds of other seeds than those that were looked at while the recipes were made."""
+    sets = test_sets(False, options.workers, kinds(names), options.fresh)
+    judged = judge_all(options.models, names, sets)
+    return {name: {"number": options.fresh, "metrics": result["metrics"]} for name, result in judged.items()}
+
+
 def _mini(folder: Path, names: Collection[str], sets: TestSets, target: Path) -> None:
     """A few rows of the unseen feeder per model, with truth and baseline figures, for the gate in the tests."""
     entries = read_manifest(folder).entries
@@ -133,23 +140,40 @@ def main() -> int:
     )
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--cards", action="store_true", help="only write the cards again from the stored figures")
+    parser.add_argument(
+        "--fresh",
+        type=int,
+        default=0,
+        metavar="K",
+        help="only judge on the K-th other life of the test worlds, and --cards",
+    )
     parser.add_argument("--measured", action="store_true", help="only judge on the measured series again, and --cards")
     parser.add_argument("--cache", type=Path, help="keep the simulated samples in this file, and use them when there")
     options = parser.parse_args()
     np.seterr(all="ignore")
     store = ROOT / "docs" / "models" / "evaluation.json"
     store.parent.mkdir(parents=True, exist_ok=True)
-    if options.measured:
+    if options.fresh:
+        figures = json.loads(store.read_text())
+        names = options.only or list(figures["models"])
+        for name, result in _fresh(options, names).items():
+            figures["models"][name]["fresh"] = result
+        store.write_text(json.dumps(figures, indent=1) + "\n")
+    elif options.measured:
         figures = json.loads(store.read_text())
         _add_measured(figures["models"], figures["models"])
         store.write_text(json.dumps(figures, indent=1) + "\n")
     elif not options.cards:
         present = list(read_manifest_rows(options.models))
         names = options.only or present
-        sets = cached(options.cache, lambda: test_sets(False, options.workers, kinds(names)))
+        sets = cached(options.cache, lambda: test_sets(False, options.workers, kinds(names), 0))
         judged = judge_all(options.models, names, sets)
         old = json.loads(store.read_text()) if store.exists() else {"models": {}, "speed": {}}
         _add_measured(judged, old["models"])
+        for name, result in judged.items():
+            before = old["models"].get(name, {})
+            if "fresh" in before and before["sha256"] == result["sha256"]:
+                result["fresh"] = before["fresh"]
         known = old if options.only else {"models": {}, "speed": {}}
         figures = {
             part: {name: new.get(name, known[part].get(name)) for name in present if name in new or name in known[part]}
