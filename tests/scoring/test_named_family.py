@@ -108,6 +108,8 @@ def test_the_stored_comparison_is_whole_and_with_the_model_that_is_shipped(name:
     for metric in found["against_baseline"]["shipped"]:
         assert metric["gain"] == pytest.approx(known[metric["name"], metric["on"]]["gain"], abs=1e-4)
     assert found["parity"] < 1e-4
+    series = {m["on"] for m in found["measured"]}
+    assert series == ({"England and Wales 2000", "measured transformer"} if name == "load_forecast" else set())
     assert all(value > 0 for of in found["speed"].values() for value in of.values())
 
 
@@ -143,7 +145,7 @@ def test_without_torch_the_trainer_names_the_extra() -> None:
 def test_the_card_shows_the_comparison(name: str) -> None:
     card = (ROOT / "docs" / "models" / f"{name}.md").read_text()
     section = card.split("## The named family")[1].split("## Limits")[0]
-    for metric in STORED[name]["against_shipped"]:
+    for metric in STORED[name]["against_shipped"] + STORED[name]["measured"]:
         assert f"{metric['value']:.4g} [{metric['low']:.4g}, {metric['high']:.4g}]" in section
         assert f"{100 * metric['gain']:+.2f} %" in section
     assert "has changed since" not in section

@@ -23,7 +23,7 @@ from training.publish import read_manifest_rows, rows_of, write_manifest
 from training.recipe import Recipe
 from training.recipes import RECIPES, kinds
 
-__all__ = ["gate", "judge_all", "main", "prepare"]
+__all__ = ["gate", "judge_all", "main", "measured_transformer", "prepare"]
 
 ROOT = Path(__file__).resolve().parents[3]
 _MINI_ROWS = 1500
@@ -94,11 +94,17 @@ def gate(judged: dict[str, dict[str, Any]]) -> list[str]:
     return failures
 
 
-def _add_measured(judged: dict[str, dict[str, Any]], old: dict[str, dict[str, Any]]) -> None:
-    """Figures on measured series; those on the one that is not part of this project stay as they are without it."""
+def measured_transformer() -> Path | None:
+    """The measured transformer's series, where the reference data is there."""
     data = os.environ.get("REMHART_TEST_DATA")
     series = Path(data) / "measured" / "transformer_monitor_head.csv" if data else None
-    if series is None or not series.exists():
+    return series if series is not None and series.exists() else None
+
+
+def _add_measured(judged: dict[str, dict[str, Any]], old: dict[str, dict[str, Any]]) -> None:
+    """Figures on measured series; those on the one that is not part of this project stay as they are without it."""
+    series = measured_transformer()
+    if series is None:
         print("REMHART_TEST_DATA is not set: figures on the measured transformer stay as they are", file=sys.stderr)
         for name, result in judged.items():
             if "measured" in old.get(name, {}):

@@ -13,8 +13,9 @@ import numpy as np
 
 from remhart_adt.scoring.drift import FILE as REFERENCE
 from remhart_adt.scoring.drift import make_reference
-from training.evaluate import gate, judge_all
+from training.evaluate import gate, judge_all, measured_transformer
 from training.gather import TestSets, cached, learning_data, test_sets
+from training.measured import asked_forecasts
 from training.publish import publish, read_manifest_rows, write_manifest
 from training.recipe import Data
 from training.recipes import RECIPES, kinds
@@ -99,8 +100,13 @@ def _compare_lstm(parser: argparse.ArgumentParser, options: argparse.Namespace) 
         return learning_data(False, options.workers, wanted), test_sets(False, options.workers, wanted)
 
     data, sets = cached(options.cache, rows)
-    store, golden = ROOT / "docs" / "models" / FIGURES, ROOT / "tests" / "scoring" / "data"
-    compare_families(ROOT / "models", names, data, sets, store, golden, options.out)
+    golden = ROOT / "tests" / "scoring" / "data"
+    series = measured_transformer()
+    if series is None:
+        print("REMHART_TEST_DATA is not set: no figures on the measured transformer", file=sys.stderr)
+    asked = asked_forecasts(golden / "taylor_30_min.csv", series) if "load_forecast" in names else []
+    store = ROOT / "docs" / "models" / FIGURES
+    compare_families(ROOT / "models", names, data, sets, asked, store, golden, options.out)
     print("Run scripts/evaluate --cards next: it writes the figures into the cards.", file=sys.stderr)
     return 0
 

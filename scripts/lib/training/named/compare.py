@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -18,25 +18,35 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from remhart_adt.scoring.features import INDEX
 from remhart_adt.scoring.manifest import read_manifest
 from remhart_adt.scoring.sessions import Model
 from training.evaluate import prepare
 from training.gather import TestSets
+from training.measured import Asked
 from training.named import graph, lstm
 from training.named.sequences import QUESTIONS, Question
 from training.publish import rows_of
 from training.recipe import Data, Metric, mae_metric
 
-__all__ = ["compare_families", "judge", "parity", "runner"]
+__all__ = ["compare_families", "judge", "judge_measured", "parity", "runner"]
 
 _CHUNK: Final = 4096
 _SHIPPED: Final = "the shipped model"
 
 
 def compare_families(
-    models: Path, names: Collection[str], data: Data, sets: TestSets, store: Path, golden: Path, out: Path | None
+    models: Path,
+    names: Collection[str],
+    data: Data,
+    sets: TestSets,
+    asked: Sequence[Asked],
+    store: Path,
+    golden: Path,
+    out: Path | None,
 ) -> None:
-    """Figures of these models into `store`, others' stay; the LSTMs' files go to `out` when there is one."""
+    """Figures of these models into `store`, others' stay; the LSTMs' files go to `out` when there is one. `asked`: the
+    measured series that load_forecast answered."""
     figures: dict[str, Any] = json.loads(store.read_text()) if store.exists() else {}
     entries = read_manifest(models).entries
     for name in names:
@@ -54,11 +64,12 @@ def compare_families(
             "named": question.named,
             "trained": fitted.facts,
             **judge(question, shipped, runner(blob), sets),
+            "measured": judge_measured(question, runner(blob), asked) if name == "load_forecast" else [],
             "parity": parity(question, fitted, vectors),
             "speed": _speeds({"lstm": blob, "shipped": (models / entry.file).read_bytes()}, vectors),
         }
+        store.write_text(json.dumps(dict(sorted(figures.items())), indent=1) + "\n")
         print(f"{name}: compared", file=sys.stderr, flush=True)
-    store.write_text(json.dumps(dict(sorted(figures.items())), indent=1) + "\n")
 
 
 def judge(question: Question, shipped: Model, named: Any, sets: TestSets) -> dict[str, Any]:
@@ -82,6 +93,19 @@ def judge(question: Question, shipped: Model, named: Any, sets: TestSets) -> dic
         "against_shipped": [asdict(metric) for metric in direct],
         "against_baseline": {which: [asdict(metric) for metric in found] for which, found in against.items()},
     }
+
+
+def judge_measured(question: Question, named: Any, asked: Sequence[Asked]) -> list[dict[str, Any]]:
+    """LSTM against shipped on the measured series, of which nothing was learned."""
+    found = []
+    for series in asked:
+        x = series.features[:, [INDEX[name] for name in question.recipe.inputs]]
+        answer = named(np.ascontiguousarray(x))
+        for name, _, text in series.horizons:
+            lstm_error, other = (of[name] / series.base - series.truth[name] for of in (answer, series.answer))
+            what, samples = f"MAE at {text}", series.samples
+            found.append(mae_metric(what, "p.u. of rating", series.on, samples, lstm_error, other, _SHIPPED))
+    return [asdict(metric) for metric in found]
 
 
 def parity(question: Question, fitted: lstm.Fitted, features: NDArray[np.float32]) -> float:

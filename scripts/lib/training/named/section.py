@@ -41,7 +41,7 @@ def _conclusion(figures: Mapping[str, Any]) -> str:
     rest = "The LSTM gives the point answers of the table alone; the trees are shipped."
     if words == {"better"}:
         return f"{found}, and its file is {size}. {rest}"
-    return f"{found}. A family that is not better on both does not replace the trees. Its file is {size}. {rest}"
+    return f"{found}. A family that is not better on both does not replace the trees. The LSTM's file is {size}. {rest}"
 
 
 def family_section(figures: Mapping[str, Any], sha256: str) -> list[str]:
@@ -67,6 +67,19 @@ def family_section(figures: Mapping[str, Any], sha256: str) -> list[str]:
         f"| {m['baseline']:.4g} | {_percent(m)}, {_word(m)} | {_percent(against[m['name'], m['on']])} |"
         for m in figures["against_shipped"]
     ]
+    if figures["measured"]:
+        lines += [
+            "",
+            "On the measured series, of which neither was taught anything:",
+            "",
+            "| metric | series | n | LSTM | shipped | LSTM against shipped |",
+            "|---|---|---|---|---|---|",
+        ]
+        lines += [
+            f"| {m['name']} ({m['unit']}) | {m['on']} | {m['n']} | {m['value']:.4g} [{m['low']:.4g}, {m['high']:.4g}] "
+            f"| {m['baseline']:.4g} | {_percent(m)}, {_word(m)} |"
+            for m in figures["measured"]
+        ]  # fmt: skip
     one, other = speed["lstm"], speed["shipped"]
     lines += [
         "", _conclusion(figures), "",
