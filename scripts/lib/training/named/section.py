@@ -38,6 +38,10 @@ def _conclusion(figures: Mapping[str, Any]) -> str:
         found = f"In {first} the LSTM is " + ", ".join(f"{word} on {on}" for on, word in said.items())
     lstm, shipped = (figures["speed"][which]["kilobytes"] for which in ("lstm", "shipped"))
     size = "smaller" if lstm < shipped else "larger"
+    words_measured = [_word(m) for m in figures["measured"]]
+    if words_measured:
+        counted = ", ".join(f"{word} in {words_measured.count(word)}" for word in sorted(set(words_measured)))
+        found += f" (of the {len(words_measured)} figures on measured series: {counted})"
     rest = "The LSTM gives the point answers of the table alone; the trees are shipped."
     if words == {"better"}:
         return f"{found}, and its file is {size}. {rest}"

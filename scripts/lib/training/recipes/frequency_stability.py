@@ -76,7 +76,7 @@ class FrequencyStability:
         "bandExitProbability mostly tells restless grids from calm ones; a grid's own long record does that as well.",
         "On a kind of grid not learned from, the 90 % interval covered 86 %; of changes above 20 mHz, 69 %.",
         "Over one autoregression for all grids the whole gains 1 % in MAE, in calm grids more.",
-        "The published design names an LSTM; an autoregression with trees is smaller and its past is bounded.",
+        "An LSTM, which the design names, was 0.3 % better on unseen weeks, no different on the unseen feeder.",
     )
 
     constant: float = 0.0
