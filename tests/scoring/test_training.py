@@ -116,7 +116,8 @@ def test_cards_are_what_the_stored_figures_say(name: str) -> None:
     stored = json.loads((ROOT / "docs" / "models" / "evaluation.json").read_text())
     row = read_manifest_rows(ROOT / "models")[name]
     assert stored["models"][name]["sha256"] == row["sha256"]
-    text = cards.card(row, stored["models"][name], stored["speed"][name], RECIPES[name])
+    family = json.loads((ROOT / "docs" / "models" / "named_family.json").read_text()).get(name)
+    text = cards.card(row, stored["models"][name], stored["speed"][name], RECIPES[name], family)
     assert (ROOT / "docs" / "models" / f"{name}.md").read_text() == text
 
 

@@ -23,7 +23,7 @@ from training.publish import read_manifest_rows, rows_of, write_manifest
 from training.recipe import Recipe
 from training.recipes import RECIPES, kinds
 
-__all__ = ["gate", "judge_all", "main"]
+__all__ = ["gate", "judge_all", "main", "measured_transformer", "prepare"]
 
 ROOT = Path(__file__).resolve().parents[3]
 _MINI_ROWS = 1500
@@ -35,7 +35,7 @@ def judge_all(folder: Path, names: Collection[str], sets: TestSets) -> dict[str,
     entries = read_manifest(folder).entries
     for name in names:
         entry, recipe = entries[name], RECIPES[name]
-        _prepare(recipe, entry.training)
+        prepare(recipe, entry.training)
         model = Model(entry, folder)
         metrics: list[dict[str, Any]] = []
         facts: dict[str, Any] = {}
@@ -56,7 +56,7 @@ def judge_all(folder: Path, names: Collection[str], sets: TestSets) -> dict[str,
     return out
 
 
-def _prepare(recipe: Recipe, training: dict[str, Any]) -> None:
+def prepare(recipe: Recipe, training: dict[str, Any]) -> None:
     """Baselines that were fitted on the training worlds are read back, not fitted again."""
     if hasattr(recipe, "rule"):
         recipe.rule = float(training["baseline_line_share_per_load"])
@@ -94,11 +94,17 @@ def gate(judged: dict[str, dict[str, Any]]) -> list[str]:
     return failures
 
 
-def _add_measured(judged: dict[str, dict[str, Any]], old: dict[str, dict[str, Any]]) -> None:
-    """Figures on measured series; those on the one that is not part of this project stay as they are without it."""
+def measured_transformer() -> Path | None:
+    """The measured transformer's series, where the reference data is there."""
     data = os.environ.get("REMHART_TEST_DATA")
     series = Path(data) / "measured" / "transformer_monitor_head.csv" if data else None
-    if series is None or not series.exists():
+    return series if series is not None and series.exists() else None
+
+
+def _add_measured(judged: dict[str, dict[str, Any]], old: dict[str, dict[str, Any]]) -> None:
+    """Figures on measured series; those on the one that is not part of this project stay as they are without it."""
+    series = measured_transformer()
+    if series is None:
         print("REMHART_TEST_DATA is not set: figures on the measured transformer stay as they are", file=sys.stderr)
         for name, result in judged.items():
             if "measured" in old.get(name, {}):
@@ -121,7 +127,7 @@ def _mini(folder: Path, names: Collection[str], sets: TestSets, target: Path) ->
     entries = read_manifest(folder).entries
     for name in names:
         entry, recipe = entries[name], RECIPES[name]
-        _prepare(recipe, entry.training)
+        prepare(recipe, entry.training)
         samples, x = rows_of(recipe, sets["unseen feeder"])
         rng = np.random.default_rng(5)
         rows = np.sort(rng.choice(len(x), min(_MINI_ROWS, len(x)), replace=False))

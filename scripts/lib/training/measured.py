@@ -9,7 +9,7 @@ which its peak of 143 kVA suggests.
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +27,7 @@ from training.recipe import Metric, compare, mae_metric
 from training.recipes.equipment_failure import pr_auc
 from training.samples import Samples
 
-__all__ = ["demand_figures", "measured", "transformer_figures"]
+__all__ = ["Asked", "asked_forecasts", "demand_figures", "measured", "transformer_figures"]
 
 Floats = NDArray[np.float64]
 _C: Final = CHANNEL_INDEX
@@ -41,6 +41,9 @@ _USABLE: Final = ("ok", "phase_out_of_range")
 _OPEN_VUF: Final = 10.0
 _ENDS: Final = (("model", ""), ("low", "Low"), ("high", "High"))
 _HORIZONS: Final = (("load15min", 1, "+15 min"), ("forecastedLoad", 4, "+1 h"), ("load24h", 96, "+24 h"))
+_DEMAND: Final = "England and Wales 2000"
+# At +15 min half of the answers would lie within the same half hour, whose mean is known: not judged.
+_DEMAND_HORIZONS: Final = _HORIZONS[1:]
 
 
 @dataclass
@@ -65,12 +68,48 @@ class _Stream:
         return dict(scores.models), features, scores.accepted
 
 
+@dataclass(frozen=True)
+class Asked:
+    """The quarter hours of a measured series that load_forecast answered: the whole feature table of each, its answers
+    (W) and, in p.u. of `base`, truth and rules by output."""
+
+    on: str
+    features: NDArray[np.float32]
+    block: NDArray[np.int64]
+    base: float
+    abstained: int
+    horizons: tuple[tuple[str, int, str], ...]
+    answer: Mapping[str, NDArray[Any]]
+    truth: Mapping[str, Floats]
+    rules: Mapping[str, list[tuple[str, Floats]]]
+
+    @property
+    def samples(self) -> Samples:
+        """Rows without features: what a metric wants to know of them."""
+        return Samples(np.zeros((len(self.block), 0), np.float32), {}, self.block)
+
+
 def _us(text: str) -> int:
     return int(datetime.fromisoformat(text.replace("Z", "")).replace(tzinfo=UTC).timestamp()) * 1_000_000
 
 
 def demand_figures(path: Path) -> dict[str, Any]:
     """load_forecast on the half-hourly demand; each half hour's mean stands for both of its quarter hours."""
+    stream, watts = _demand(path)
+    asked = _asked(_DEMAND, stream, watts, _DEMAND_HORIZONS)
+    return {**_forecasts(asked), "week": _week(_DEMAND, stream, watts)}
+
+
+def asked_forecasts(demand: Path, transformer: Path | None) -> list[Asked]:
+    """What load_forecast was asked in the measured series that are there, for whoever would answer instead."""
+    out = [_asked(_DEMAND, *_demand(demand), _DEMAND_HORIZONS)]
+    if transformer is not None:
+        stream = _transformer(transformer)
+        out.append(_asked("measured transformer", stream, _watts(stream), _HORIZONS))
+    return out
+
+
+def _demand(path: Path) -> tuple[_Stream, Floats]:
     with path.open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     time_us = np.array([_us(row["date"]) for row in rows], np.int64)
@@ -81,10 +120,7 @@ def demand_figures(path: Path) -> dict[str, Any]:
     cells = np.full((len(watts), len(CHANNELS)), np.nan)
     for x in "abc":
         cells[:, _C[f"p_{x}"]] = watts / 3
-    # At +15 min half of the answers would lie within the same half hour, whose mean is known: not judged.
-    on = "England and Wales 2000"
-    stream = _Stream(info, time_us, cells)
-    return {**_forecasts(on, stream, watts, _HORIZONS[1:]), "week": _week(on, stream, watts)}
+    return _Stream(info, time_us, cells), watts
 
 
 def measured(names: Collection[str], demand: Path, transformer: Path | None) -> dict[str, dict[str, Any]]:
@@ -100,9 +136,14 @@ def measured(names: Collection[str], demand: Path, transformer: Path | None) -> 
     return out
 
 
-def _forecasts(on: str, stream: _Stream, watts: Floats, horizons: tuple[tuple[str, int, str], ...]) -> dict[str, Any]:
-    """Errors against the last value and the same time yesterday; one answer per quarter hour, truth by slot."""
-    answer = stream.score()[0]["load_forecast"]
+def _watts(stream: _Stream) -> Floats:
+    return np.asarray(stream.cells[:, _C["p_a"] : _C["p_c"] + 1].sum(1))
+
+
+def _asked(on: str, stream: _Stream, watts: Floats, horizons: tuple[tuple[str, int, str], ...]) -> Asked:
+    """One answer per quarter hour, truth by slot, the last value and the same time yesterday as rules."""
+    scores, features, _ = stream.score()
+    answer = scores["load_forecast"]
     slots = stream.time_us // SLOT_US
     first = int(slots[0])
     by_slot = np.full(int(slots[-1]) - first + 1, np.nan)
@@ -115,21 +156,35 @@ def _forecasts(on: str, stream: _Stream, watts: Floats, horizons: tuple[tuple[st
     def then(k: NDArray[np.int64]) -> Floats:
         return np.where((k >= 0) & (k < len(by_slot)), by_slot[np.clip(k, 0, len(by_slot) - 1)], np.nan) / base
 
+    rules = {
+        name: [("the last quarter hour", then(at - 1)), ("the same time yesterday", then(at + ahead - 1 - _DAY))]
+        if ahead < _DAY  # a day ahead both are the same
+        else [("the same time yesterday, which is the last quarter hour", then(at - 1))]
+        for name, ahead, _ in horizons
+    }
+    return Asked(
+        on, features[answer.rows[ok]], at // _DAY, base, int((~ok).sum()), horizons,
+        {name: column[ok] for name, column in answer.outputs.items()},
+        {name: then(at + max(ahead - 1, 0)) for name, ahead, _ in horizons}, rules,
+    )  # fmt: skip
+
+
+def _forecasts(asked: Asked) -> dict[str, Any]:
+    """Errors against the rules, and how often the intervals held."""
+    on = asked.on
     metrics: list[Metric] = []
     facts: dict[str, Any] = {
-        f"answers, {on}": int(ok.sum()),
-        f"quarter hours that it abstained in, {on}": int((~ok).sum()),
+        f"answers, {on}": len(asked.block),
+        f"quarter hours that it abstained in, {on}": asked.abstained,
     }
-    for name, ahead, text in horizons:
-        truth = then(at + max(ahead - 1, 0))
-        said, low, high = (answer.outputs[f"{name}{end}"][ok] / base for end in ("", "Low", "High"))
-        samples = Samples(np.zeros((len(at), 0), np.float32), {}, at // _DAY)
-        rules = [("the last quarter hour", then(at - 1)), ("the same time yesterday", then(at + ahead - 1 - _DAY))]
-        if ahead == _DAY:  # a day ahead both are the same
-            rules = [("the same time yesterday, which is the last quarter hour", then(at - 1))]
-        for rule, value in rules:
+    for name, _, text in asked.horizons:
+        truth = asked.truth[name]
+        said, low, high = (asked.answer[f"{name}{end}"] / asked.base for end in ("", "Low", "High"))
+        for rule, value in asked.rules[name]:
             error, other = said - truth, value - truth
-            metrics.append(mae_metric(f"MAE at {text}, {rule}", "p.u. of rating", on, samples, error, other, rule))
+            metrics.append(
+                mae_metric(f"MAE at {text}, {rule}", "p.u. of rating", on, asked.samples, error, other, rule)
+            )
         good = np.isfinite(truth)
         inside = (truth >= low) & (truth <= high)
         facts[f"coverage of the 80 % interval at {text}, {on}"] = round(float(inside[good].mean()), 4)
@@ -188,8 +243,7 @@ def transformer_figures(path: Path) -> dict[str, dict[str, Any]]:
     """Figures by model id."""
     stream = _transformer(path)
     on = "measured transformer"
-    watts = stream.cells[:, _C["p_a"] : _C["p_c"] + 1].sum(1)
-    out = {"load_forecast": _forecasts(on, stream, watts, _HORIZONS)}
+    out = {"load_forecast": _forecasts(_asked(on, stream, _watts(stream), _HORIZONS))}
     scores, features, accepted = stream.score()
     weeks = float(stream.time_us[-1] - stream.time_us[0]) / _WEEK_US
     true_vuf = features[:, INDEX["vuf_line"]].astype(np.float64)

@@ -13,9 +13,11 @@ import numpy as np
 
 from remhart_adt.scoring.drift import FILE as REFERENCE
 from remhart_adt.scoring.drift import make_reference
-from training.evaluate import gate, judge_all
-from training.gather import cached, learning_data, test_sets
+from training.evaluate import gate, judge_all, measured_transformer
+from training.gather import TestSets, cached, learning_data, test_sets
+from training.measured import asked_forecasts
 from training.publish import publish, read_manifest_rows, write_manifest
+from training.recipe import Data
 from training.recipes import RECIPES, kinds
 
 __all__ = ["main"]
@@ -29,15 +31,22 @@ def main() -> int:
     size = parser.add_mutually_exclusive_group(required=True)
     size.add_argument("--quick", action="store_true", help="a small set, under 3 minutes; for CI")
     size.add_argument("--full", action="store_true", help="the set the committed models come from")
-    parser.add_argument("--out", type=Path, default=ROOT / "models", help="folder for the models and the manifest")
+    size.add_argument(
+        "--lstm", action="store_true",
+        help="train the LSTMs that the published design names on the full set, compare them with the shipped models, "
+        "and store the figures for the cards; needs the extra train-lstm",
+    )  # fmt: skip
+    parser.add_argument("--out", type=Path, help="folder for the models and the manifest (default: models)")
     parser.add_argument("--golden", type=Path, help="folder for golden vectors (default: tests/scoring/data, or OUT)")
     parser.add_argument("--only", nargs="*", choices=sorted(RECIPES), help="these models only")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--cache", type=Path, help="keep the simulated samples in this file, and use them when there")
     options = parser.parse_args()
     np.seterr(all="ignore")
+    if options.lstm:
+        return _compare_lstm(parser, options)
     started = time.monotonic()
-    out: Path = options.out
+    out: Path = options.out or ROOT / "models"
     out.mkdir(parents=True, exist_ok=True)
     own = out.resolve() == (ROOT / "models").resolve()
     golden = options.golden or (ROOT / "tests" / "scoring" / "data" if own else out)
@@ -69,6 +78,37 @@ def main() -> int:
         print(f"gate: {line}", file=sys.stderr)
     print(f"done in {time.monotonic() - started:.0f} s", file=sys.stderr)
     return 1 if failures else 0
+
+
+def _compare_lstm(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    try:
+        from training.named.compare import compare_families
+    except ImportError as error:
+        if error.name != "torch":
+            raise
+        parser.error("--lstm needs torch: install the extra train-lstm, pip install -e '.[train-lstm]'")
+    from training.named.section import FIGURES
+    from training.named.sequences import QUESTIONS
+
+    unknown = set(options.only or ()) - set(QUESTIONS)
+    if unknown:
+        parser.error(f"no LSTM is named for {', '.join(sorted(unknown))}, only for {', '.join(sorted(QUESTIONS))}")
+    names = options.only or list(QUESTIONS)
+    wanted = kinds(names)
+
+    def rows() -> tuple[Data, TestSets]:
+        return learning_data(False, options.workers, wanted), test_sets(False, options.workers, wanted)
+
+    data, sets = cached(options.cache, rows)
+    golden = ROOT / "tests" / "scoring" / "data"
+    series = measured_transformer()
+    if series is None:
+        print("REMHART_TEST_DATA is not set: no figures on the measured transformer", file=sys.stderr)
+    asked = asked_forecasts(golden / "taylor_30_min.csv", series) if "load_forecast" in names else []
+    store = ROOT / "docs" / "models" / FIGURES
+    compare_families(ROOT / "models", names, data, sets, asked, store, golden, options.out)
+    print("Run scripts/evaluate --cards next: it writes the figures into the cards.", file=sys.stderr)
+    return 0
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ from training.plans import LEARN_FEEDERS, TEST_FEEDER
 from training.recipe import Data, Judged, Runner, boost, compare, mae_metric, output
 from training.samples import Samples, join
 
+__all__ = ["ZERO", "FrequencyStability", "columns_of", "rate_of"]
+
 Floats = NDArray[np.float64]
 _LAGS = tuple(f"f_lag{k}" for k in LAGS_F)
 # These the engine insists on, so that a straight line can stand on them.
@@ -33,7 +35,7 @@ _SPACING_S = 6.0
 _CALM = 1e-5
 # The score's zero: 200 mHz at 50 Hz, the largest steady deviation that reserves are dimensioned for (Commission
 # Regulation (EU) 2017/1485, Annex III, Continental Europe).
-_ZERO = 0.004
+ZERO = 0.004
 
 
 class FrequencyStability:
@@ -74,7 +76,7 @@ class FrequencyStability:
         "bandExitProbability mostly tells restless grids from calm ones; a grid's own long record does that as well.",
         "On a kind of grid not learned from, the 90 % interval covered 86 %; of changes above 20 mHz, 69 %.",
         "Over one autoregression for all grids the whole gains 1 % in MAE, in calm grids more.",
-        "The published design names an LSTM; an autoregression with trees is smaller and its past is bounded.",
+        "An LSTM, which the design names, was 0.3 % better on unseen weeks, no different on the unseen feeder.",
     )
 
     constant: float = 0.0
@@ -90,8 +92,8 @@ class FrequencyStability:
         rounds = 40 if data.quick else 120
         weights = self._weights(learn)
         i = self._inputs(learn)
-        start, rate = self._start(i, weights).a[:, 0], _rate(i).a[:, 0]
-        x, y = _columns(i).a, (learn.y["ahead"] - i["f_deviation"].a[:, 0] - start) / rate
+        start, rate = self._start(i, weights).a[:, 0], rate_of(i).a[:, 0]
+        x, y = columns_of(i).a, (learn.y["ahead"] - i["f_deviation"].a[:, 0] - start) / rate
         middle = boost(x, y, rounds, 4, objective="reg:absoluteerror", leaf=100.0)
         low, high = self._ends(x, y, rounds)
         deviation = np.abs(i["f_deviation"].a[:, 0])
@@ -109,7 +111,7 @@ class FrequencyStability:
         stays = float((out.sum() + 1) / (len(out) + 2))
 
         def function(i: Inputs) -> Mapping[str, Expr]:
-            now, start, rate, columns = i["f_deviation"], self._start(i, weights), _rate(i), _columns(i)
+            now, start, rate, columns = i["f_deviation"], self._start(i, weights), rate_of(i), columns_of(i)
             hz = i["nominal_hz"]
             ahead = forest(middle, columns)
             least = (forest(low, columns) - wider).least(ahead)
@@ -121,7 +123,7 @@ class FrequencyStability:
                 "frequencyLow": hz * (now + start + least * rate + 1.0).most(0.0),
                 "frequencyHigh": hz * (now + start + most * rate + 1.0).most(0.0),
                 "bandExitProbability": where(now.abs() >= BAND, risk.most(stays), risk),
-                "stabilityScore": ((1.0 - farthest / _ZERO) * 100.0).clip(0.0, 100.0),
+                "stabilityScore": ((1.0 - farthest / ZERO) * 100.0).clip(0.0, 100.0),
             }
 
         facts = {
@@ -162,7 +164,7 @@ class FrequencyStability:
     def _widening(self, check: Samples, weights: Floats, low: xgb.Booster, high: xgb.Booster) -> float:
         """By how much both ends must move, in units of the rate, to cover what they promise on other worlds."""
         i = self._inputs(check)
-        start, rate, x = self._start(i, weights).a[:, 0], _rate(i).a[:, 0], _columns(i)
+        start, rate, x = self._start(i, weights).a[:, 0], rate_of(i).a[:, 0], columns_of(i)
         y = (check.y["ahead"] - i["f_deviation"].a[:, 0] - start) / rate
         outside = np.maximum(forest(low, x).a[:, 0] - y, y - forest(high, x).a[:, 0])
         return float(np.quantile(outside, _COVER))
@@ -204,11 +206,11 @@ class FrequencyStability:
             mae_metric("MAE of the forecast, against an autoregression", "mHz", on, samples, error, other, text),
             _compared("RMSE of the forecast", "mHz", on, samples, error, held, self.baseline, root=True),
         ]
-        score = 100 * np.clip(1 - samples.y["farthest"] / _ZERO, 0, 1)
+        score = 100 * np.clip(1 - samples.y["farthest"] / ZERO, 0, 1)
         seen = np.maximum(*(np.abs(samples.x[:, INDEX[f"f_deviation_{end}16"]]) for end in ("min", "max")))
         judged.metrics.append(
             mae_metric("MAE of stabilityScore", "points", on, samples, answer["stabilityScore"] - score,
-                       100 * np.clip(1 - seen / _ZERO, 0, 1) - score, "the largest deviation of the last 16 readings")
+                       100 * np.clip(1 - seen / ZERO, 0, 1) - score, "the largest deviation of the last 16 readings")
         )  # fmt: skip
         inside, p, leaves = ~self._outside(samples), answer["bandExitProbability"], samples.y["leaves"]
         rule = np.where(inside, self.constant, 1.0)
@@ -232,13 +234,14 @@ class FrequencyStability:
         return judged
 
 
-def _rate(i: Inputs) -> Expr:
+def rate_of(i: Inputs) -> Expr:
+    """The unit of everything here: the restlessness, but never none."""
     return i["f_rate"].most(_CALM)
 
 
-def _columns(i: Inputs) -> Expr:
+def columns_of(i: Inputs) -> Expr:
     """Past changes and deviation in units of the rate, then spacing, the share of noise, and the rate itself."""
-    rate = _rate(i)
+    rate = rate_of(i)
     return concat([i[_LAGS] / rate, i["f_deviation"] / rate, i["f_spacing_s"], i["f_noise"] / rate, rate])
 
 
@@ -248,7 +251,7 @@ _RISING = (1, 0, 0, 0, 1, -1, 0)
 def _outward(i: Inputs) -> Expr:
     """Away from nominal is positive, whichever side: deviation, its change over 3, 7 and 10 s, the rate, the way to the
     edge of the band in units of the rate, and the share of noise."""
-    now, rate = i["f_deviation"], _rate(i)
+    now, rate = i["f_deviation"], rate_of(i)
     side = where(now < 0.0, 1.0, -1.0)
     away = now.abs()
     return concat([away, *(i[f"f_lag{k}"] * side for k in (3, 7, 10)), rate, (BAND - away) / rate, i["f_noise"] / rate])
