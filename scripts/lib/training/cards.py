@@ -23,8 +23,9 @@ _MEASURED = (
 )
 _FRESH = (
     "The figures above were looked at while the models were made. These are of the same weeks and feeders with other "
-    "seeds (other loads, faults, meters), judged once, when nothing was changed any more: `scripts/evaluate --fresh 1`."
+    "seeds (other loads, faults, meters), judged when the model was finished; nothing was changed after them."
 )
+_AGAIN = ", because a first figure was not clear of zero in the life before"
 _SIMULATED = "Simulated with OpenDSS on this project's feeders"
 _BEGIN, _END = "<!-- models -->\n", "<!-- /models -->\n"
 
@@ -101,10 +102,12 @@ def card(
         lines += [f"- {name}: {_number(value)}" for name, value in result["measured"]["facts"].items()]
         if "week" in result["measured"]:
             lines += ["", f"![{recipe.headline}: the last whole week of the series]({row['id']}_week.svg)"]
-    if "fresh" in result:
-        lines += ["", "## The test worlds' other life", "", _FRESH, ""]
+    for k, fresh in enumerate(result.get("fresh", ())):
+        lives = " ".join(map(str, fresh["lives"]))
+        lines += ["", "## Other lives of the test worlds", "", _FRESH] if not k else []
+        lines += ["", f"`scripts/evaluate --fresh {lives}`" + (_AGAIN if k else "") + ":", ""]
         lines += ["| metric | test set | n | model | baseline | gain |", "|---|---|---|---|---|---|"]
-        lines += _rows(result["fresh"]["metrics"])
+        lines += _rows(fresh["metrics"])
     unclear = [m for m in result["metrics"] if not m["gain_low"] > 0]
     if unclear:
         lines += ["", "Where it does not clearly beat the baseline: "

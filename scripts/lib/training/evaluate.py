@@ -119,7 +119,7 @@ def _fresh(options: argparse.Namespace, names: Collection[str]) -> dict[str, dic
     """Figures on worlds of other seeds than those that were looked at while the recipes were made."""
     sets = test_sets(False, options.workers, kinds(names), options.fresh)
     judged = judge_all(options.models, names, sets)
-    return {name: {"number": options.fresh, "metrics": result["metrics"]} for name, result in judged.items()}
+    return {name: {"lives": options.fresh, "metrics": result["metrics"]} for name, result in judged.items()}
 
 
 def _mini(folder: Path, names: Collection[str], sets: TestSets, target: Path) -> None:
@@ -147,12 +147,9 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--cards", action="store_true", help="only write the cards again from the stored figures")
     parser.add_argument(
-        "--fresh",
-        type=int,
-        default=0,
-        metavar="K",
-        help="only judge on the K-th other life of the test worlds, and --cards",
-    )
+        "--fresh", type=int, nargs="+", default=[], metavar="K",
+        help="only judge on other lives of the test worlds, pooled, and --cards",
+    )  # fmt: skip
     parser.add_argument("--measured", action="store_true", help="only judge on the measured series again, and --cards")
     parser.add_argument("--cache", type=Path, help="keep the simulated samples in this file, and use them when there")
     options = parser.parse_args()
@@ -160,10 +157,12 @@ def main() -> int:
     store = ROOT / "docs" / "models" / "evaluation.json"
     store.parent.mkdir(parents=True, exist_ok=True)
     if options.fresh:
+        names = options.only or list(json.loads(store.read_text())["models"])
+        found = _fresh(options, names)
         figures = json.loads(store.read_text())
-        names = options.only or list(figures["models"])
-        for name, result in _fresh(options, names).items():
-            figures["models"][name]["fresh"] = result
+        for name, result in found.items():
+            fresh = figures["models"][name].setdefault("fresh", [])
+            fresh[:] = [one for one in fresh if one["lives"] != options.fresh] + [result]
         store.write_text(json.dumps(figures, indent=1) + "\n")
     elif options.measured:
         figures = json.loads(store.read_text())
@@ -172,7 +171,7 @@ def main() -> int:
     elif not options.cards:
         present = list(read_manifest_rows(options.models))
         names = options.only or present
-        sets = cached(options.cache, lambda: test_sets(False, options.workers, kinds(names), 0))
+        sets = cached(options.cache, lambda: test_sets(False, options.workers, kinds(names), [0]))
         judged = judge_all(options.models, names, sets)
         old = json.loads(store.read_text()) if store.exists() else {"models": {}, "speed": {}}
         _add_measured(judged, old["models"])

@@ -24,7 +24,7 @@ __all__ = ["TestSets", "cached", "learning_data", "test_sets"]
 # Test set -> kind of rows -> rows, or a list of streams.
 TestSets = dict[str, dict[str, Any]]
 # Seeds of plans lie within a few tens of thousands of each other.
-_FRESH: Final = 10_000_000
+_LIFE: Final = 10_000_000
 _Job = tuple[WorldSet, Any]
 
 
@@ -57,13 +57,13 @@ def cached(path: Path | None, make: Callable[[], Any]) -> Any:
 
 
 def _gathered(
-    parts: Sequence[tuple[str, str]], quick: bool, workers: int, kinds: Collection[str], what: str, fresh: int = 0
+    parts: Sequence[tuple[str, str]], quick: bool, workers: int, kinds: Collection[str], what: str, life: int = 0
 ) -> dict[str, dict[str, Any]]:
     """Part -> kind -> rows of all worlds of the part, of the sets that make one of the kinds. A part is its name and
     the field of Split that it is."""
     wanted = [(s, s.split(quick)) for s in SETS if set(s.kinds) & set(kinds)]
     jobs = [(s, plan) for s, split in wanted for _, field in parts for plan in getattr(split, field)]
-    jobs = [(s, replace(plan, seed=plan.seed + _FRESH * fresh)) for s, plan in jobs]
+    jobs = [(s, replace(plan, seed=plan.seed + _LIFE * life)) for s, plan in jobs]
     results = iter(_run(jobs, workers, what))
     out: dict[str, dict[str, Any]] = {name: {} for name, _ in parts}
     for s, split in wanted:
@@ -92,8 +92,15 @@ def learning_data(quick: bool, workers: int, kinds: Collection[str]) -> Data:
     return Data(both["learn"], both["calibrate"], both["calibrate"].get("quiet", ()), quick)
 
 
-def test_sets(quick: bool, workers: int, kinds: Collection[str], fresh: int) -> TestSets:
-    """Rows that no recipe has seen. With `fresh` above zero the same weeks and feeders lead another life, which nobody
-    has looked at while a recipe was made."""
+def test_sets(quick: bool, workers: int, kinds: Collection[str], lives: Sequence[int]) -> TestSets:
+    """Rows that no recipe has seen, of several lives in one. Life 0 is the one that was looked at while the recipes
+    were made; in any other the same weeks and feeders have other seeds."""
     parts = (("unseen weeks", "test_time"), ("unseen feeder", "test_feeder"))
-    return _gathered(parts, quick, workers, kinds, "test", fresh)
+    sets = [_gathered(parts, quick, workers, kinds, "test", life) for life in lives]
+    return {on: {kind: _pooled([one[on][kind] for one in sets]) for kind in rows} for on, rows in sets[0].items()}
+
+
+def _pooled(rows: Sequence[Any]) -> Any:
+    if len(rows) == 1:
+        return rows[0]
+    return join(rows) if isinstance(rows[0], Samples) else [stream for some in rows for stream in some]

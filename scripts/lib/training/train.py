@@ -72,7 +72,7 @@ def main() -> int:
     if options.full:
         print("Run scripts/evaluate next: it judges the models and writes their cards.", file=sys.stderr)
         return 0
-    judged = judge_all(out, names, test_sets(options.quick, options.workers, kinds(names), 0))
+    judged = judge_all(out, names, test_sets(options.quick, options.workers, kinds(names), [0]))
     failures = gate(judged)
     for line in failures:
         print(f"gate: {line}", file=sys.stderr)

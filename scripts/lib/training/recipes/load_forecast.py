@@ -119,6 +119,12 @@ class LoadForecast:
             judged.facts[f"coverage of the 80 % interval, {name}, {on}"] = round(
                 float(((truth >= low) & (truth <= high))[good].mean()), 4
             )
+            day = samples.x[:, INDEX["p_day_mean"]]
+            good &= np.isfinite(day)
+            left = float((error[good] ** 2).sum() / ((truth - day)[good] ** 2).sum())
+            judged.facts[f"share of the load's variation about its last day's mean foreseen, {name}, {on}"] = round(
+                1 - left, 3
+            )
         judged.facts[f"mean load, {on}"] = round(float(np.nanmean(samples.y["p_1h"])), 4)
         return judged
 
