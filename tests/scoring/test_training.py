@@ -10,6 +10,7 @@ import json
 import sys
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts" / "lib"))
 
 from remhart_adt.scoring.features import INDEX  # noqa: E402
-from training import cards, days, expr, plans, plots, sets, world  # noqa: E402
+from training import cards, days, expr, gather, plans, plots, sets, world  # noqa: E402
 from training.publish import read_manifest_rows  # noqa: E402
 from training.recipes import RECIPES  # noqa: E402
 
@@ -143,3 +144,25 @@ def test_the_week_beside_a_forecast_is_the_series_own() -> None:
     assert np.allclose(found, week["truth"], atol=1e-3)
     inside = (np.array(week["low"]) <= found) & (found <= np.array(week["high"]))
     assert 0.5 < inside.mean() < 1
+
+
+def test_another_life_of_the_test_worlds_shares_no_seed_with_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Taken(Exception):
+        pass
+
+    def take(jobs: list[tuple[sets.WorldSet, Any]], _workers: int, _what: str) -> list[dict[str, Any]]:
+        raise Taken([(made.name, plan.seed) for made, plan in jobs])
+
+    monkeypatch.setattr(gather, "_run", take)
+    kinds = {kind for made in sets.SETS for kind in made.kinds}
+    lives = []
+    for life in range(4):
+        with pytest.raises(Taken) as found:
+            gather.test_sets(False, 1, kinds, [life])
+        lives.append(set(found.value.args[0]))
+    assert len(lives[0]) > 200
+    known = {(made.name, plan.seed) for made in sets.SETS for plan in made.split(False).every}
+    assert lives[0] < known
+    for life in range(1, 4):
+        assert len(lives[life]) == len(lives[0])
+        assert not lives[life] & set.union(known, *lives[:life])
