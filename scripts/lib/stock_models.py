@@ -50,15 +50,15 @@ class Part:
     attributes: Mapping[str, Any]
 
 
-def open_session(source: Path) -> Any:
-    """A session of one thread, as the daemon opens it."""
+def open_session(source: Path | bytes) -> Any:
+    """A session of one thread, as the daemon opens it, of a file or of its content."""
     import onnxruntime as ort
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
-    return ort.InferenceSession(str(source), options, providers=["CPUExecutionProvider"])
+    return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
 
 def _attributes(node: onnx.NodeProto) -> dict[str, Any]:

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts" / "lib"))
 
 from remhart_adt.scoring.features import INDEX  # noqa: E402
-from training import cards, days, expr, gather, plans, plots, sets, world  # noqa: E402
+from training import cards, days, expr, gather, plans, plots, sets, train, world  # noqa: E402
 from training.publish import read_manifest_rows  # noqa: E402
 from training.recipes import RECIPES  # noqa: E402
 
@@ -146,13 +146,24 @@ def test_the_week_beside_a_forecast_is_the_series_own() -> None:
     assert 0.5 < inside.mean() < 1
 
 
+class Taken(Exception):
+    """The worlds that would have been made."""
+
+
+def take(jobs: list[tuple[sets.WorldSet, Any]], _workers: int, _what: str) -> list[dict[str, Any]]:
+    raise Taken([(made.name, plan.seed) for made, plan in jobs])
+
+
+def test_the_named_family_is_judged_on_the_worlds_that_the_shipped_models_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "learning_data", lambda *_: None)
+    monkeypatch.setattr(gather, "_run", take)
+    with pytest.raises(Taken) as found:
+        train._both(1, {"points"})
+    (split,) = (made.split(False) for made in sets.SETS if "points" in made.kinds)
+    assert {seed for _, seed in found.value.args[0]} == {w.seed for w in (*split.test_time, *split.test_feeder)}
+
+
 def test_another_life_of_the_test_worlds_shares_no_seed_with_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Taken(Exception):
-        pass
-
-    def take(jobs: list[tuple[sets.WorldSet, Any]], _workers: int, _what: str) -> list[dict[str, Any]]:
-        raise Taken([(made.name, plan.seed) for made, plan in jobs])
-
     monkeypatch.setattr(gather, "_run", take)
     kinds = {kind for made in sets.SETS for kind in made.kinds}
     lives = []

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,11 @@ def main() -> int:
     return 1 if failures else 0
 
 
+def _both(workers: int, wanted: Collection[str]) -> tuple[Data, TestSets]:
+    """What the shipped models learned from, and what they are judged on."""
+    return learning_data(False, workers, wanted), test_sets(False, workers, wanted, [0])
+
+
 def _compare_lstm(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     try:
         from training.named.compare import compare_families
@@ -96,10 +102,7 @@ def _compare_lstm(parser: argparse.ArgumentParser, options: argparse.Namespace) 
     names = options.only or list(QUESTIONS)
     wanted = kinds(names)
 
-    def rows() -> tuple[Data, TestSets]:
-        return learning_data(False, options.workers, wanted), test_sets(False, options.workers, wanted)
-
-    data, sets = cached(options.cache, rows)
+    data, sets = cached(options.cache, lambda: _both(options.workers, wanted))
     golden = ROOT / "tests" / "scoring" / "data"
     series = measured_transformer()
     if series is None:

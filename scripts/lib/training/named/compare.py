@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from remhart_adt.scoring.features import INDEX
 from remhart_adt.scoring.manifest import read_manifest
 from remhart_adt.scoring.sessions import Model
+from stock_models import open_session
 from training.evaluate import prepare
 from training.gather import TestSets
 from training.measured import Asked
@@ -122,14 +123,8 @@ def parity(question: Question, fitted: lstm.Fitted, features: NDArray[np.float32
     return float(np.abs(np.stack([got[name] for name in question.targets], axis=1) - said).max())
 
 
-def _session(blob: bytes) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return ort.InferenceSession(blob, options, providers=["CPUExecutionProvider"])
-
-
 def runner(blob: bytes) -> Any:
-    session = _session(blob)
+    session = open_session(blob)
     names = [output.name for output in session.get_outputs()]
 
     def run(x: NDArray[np.float32]) -> Mapping[str, NDArray[np.float64]]:
@@ -143,7 +138,7 @@ def runner(blob: bytes) -> Any:
 def _speeds(blobs: Mapping[str, bytes], features: NDArray[np.float32]) -> dict[str, Any]:
     """Size, and microseconds of a single row (median) and per row at batch 256 (best), one thread, taken in turns so
     that whatever else the machine does meets both."""
-    sessions = {which: _session(blob) for which, blob in blobs.items()}
+    sessions = {which: open_session(blob) for which, blob in blobs.items()}
     batch = np.ascontiguousarray(np.tile(features, (256 // len(features) + 1, 1))[:256])
     single: dict[str, list[float]] = {which: [] for which in blobs}
     many: dict[str, list[float]] = {which: [] for which in blobs}
