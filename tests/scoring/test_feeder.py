@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
+import pytest
 from scoring_streams import MINUTE_US, START_US, C, minutes, stream, take
 
 from remhart_adt.scoring import Engine, FeederInfo, PointInfo, Status, Windows
+from remhart_adt.scoring import feeder as feeder_module
+from remhart_adt.scoring import moves as moves_module
+from remhart_adt.scoring.feeder import FEEDER_FEATURES, FeederView, feeder_features
 
 HEAD = PointInfo("t1", 230.0, 50.0, 400.0, kind="transformer")
 LEAVES = [PointInfo(f"m{k}", 230.0, 50.0, 63.0, kind="meter") for k in range(4)]
@@ -97,3 +103,58 @@ def test_undeclared_nameplate_is_no_obstacle() -> None:
     engine, windows = Engine.load(), Windows(INFOS)
     windows.push(readings(4))
     assert engine.feeder([windows], FeederInfo("s", "t1"), MEMBERS)["energy_loss"].status is Status.OK
+
+
+def test_what_is_kept_from_minute_to_minute_is_what_a_fresh_look_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three hours over two partitions, in which a member is declared anew and one partition is restored."""
+    whole, made = readings(180), []
+    chosen = moves_module.chosen_moves
+    monkeypatch.setattr(moves_module, "chosen_moves", lambda *a: made.append(a) or chosen(*a))
+    left, right = Windows([HEAD, LINE, LEAVES[0]]), Windows(LEAVES[1:])
+    for window in (left, right):
+        window.push(take(whole, np.flatnonzero(whole.time_us < START_US + 16 * MINUTE_US)))
+    view, kept = FeederView([left, right], "t1", MEMBERS), 0
+    for minute in range(16, 180):
+        now = take(whole, np.flatnonzero(whole.time_us == START_US + minute * MINUTE_US))
+        if minute == 60:
+            right.add([PointInfo("m2", 230.0, 50.0, 40.0, kind="renewable_source")])
+        if minute == 90:
+            left.restore(left.snapshot())
+        for window in (left, right):
+            window.push(now)
+        if not view.holds([left, right], "t1", MEMBERS):
+            view = FeederView([left, right], "t1", MEMBERS)
+        begun = len(made)
+        end_us, row = view.features(FEEDER, day=True)
+        kept += len(made) == begun
+        fresh_us, fresh = feeder_features([left, right], FEEDER, MEMBERS, day=True)
+        assert (end_us, row.tobytes()) == (fresh_us, fresh.tobytes())
+        assert not np.isnan(row[0, list(FEEDER_FEATURES).index("day_infeed_w")])
+    assert kept > 100
+
+
+def test_a_view_is_of_these_members_and_windows_only() -> None:
+    windows = Windows(INFOS)
+    windows.push(readings(3))
+    view = FeederView([windows], "t1", MEMBERS)
+    assert view.holds([windows], "t1", list(MEMBERS))
+    assert not view.holds([windows], "t1", MEMBERS[:-1])
+    assert not view.holds([windows], "m0", MEMBERS)
+    assert not view.holds([Windows(INFOS)], "t1", MEMBERS)
+    windows.add([PointInfo("new", 230.0, 50.0)])
+    assert not view.holds([windows], "t1", MEMBERS)
+
+
+def test_an_engine_looks_members_up_once_and_lets_go_of_windows_that_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    of = feeder_module.Members.of
+    monkeypatch.setattr(feeder_module.Members, "of", lambda *a: made.append(a) or of(*a))
+    engine, first, second = Engine.load(), Windows(INFOS), Windows(INFOS)
+    for window in (first, second):
+        window.push(readings(3))
+    for windows in ([first], [first], [second], [second]):
+        assert engine.feeder(windows, FEEDER, MEMBERS)["energy_loss"].status is Status.OK
+    assert [a[0] for a in made] == [[first], [second]]
+    held = weakref.ref(first)
+    del first, windows, window, made[:]
+    assert held() is None

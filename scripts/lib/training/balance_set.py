@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from remhart_adt.readings import CHANNEL_INDEX, ReadingBatch
 from remhart_adt.scoring.feeder import FEEDER_FEATURES, Missing, feeder_features
+from remhart_adt.scoring.members import Members
 from remhart_adt.scoring.moves import PAIRS, chosen_moves
 from remhart_adt.scoring.types import FeederInfo, PointInfo
 from remhart_adt.scoring.windows import Windows
@@ -196,8 +197,8 @@ def balance_rows(plan: DividedPlan) -> dict[str, Samples]:
                 end_us, x = feeder_features([windows], one.info, members, day=True)
             except Missing:
                 continue
-            homes = {m: (windows, int(windows.row_of(m) or 0)) for m in members}
-            move = chosen_moves(homes, one.info, {i.point_id: i for i in one.infos}, end_us, one.info.rated_va or 0.0)
+            there = Members.of([windows], one.info.head_id, members)
+            move = chosen_moves(there, one.info, end_us, one.info.rated_va or 0.0)
             loss, gains = savings(one, asked + 1, move.leaves, known)
             xs.append(x[0])
             losses.append(loss)

@@ -25,7 +25,7 @@ from remhart_adt.scoring.drift import FILE as REFERENCE
 from remhart_adt.scoring.drift import Drift, Reference
 from remhart_adt.scoring.eligibility import Prepared, due_readings
 from remhart_adt.scoring.features import FEATURES
-from remhart_adt.scoring.feeder import FEEDER_FEATURES, Missing, feeder_features
+from remhart_adt.scoring.feeder import FEEDER_FEATURES, FeederView, Missing
 from remhart_adt.scoring.manifest import Entry, read_manifest
 from remhart_adt.scoring.sessions import Model
 from remhart_adt.scoring.types import (
@@ -62,6 +62,8 @@ class Engine:
         self.drift = drift
         self._folder: Path | None = None
         self._seen: tuple[Any, ...] = ()
+        self._views: dict[str, FeederView] = {}
+        self._viewed: list[Windows] = []
         self._tables: dict[int, tuple[Windows, int, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]] = {}
 
     @classmethod
@@ -235,7 +237,7 @@ class Engine:
             return {}
         try:
             day = any(model.entry.needs.quarters_of_members for model in wanted)
-            end_us, features = feeder_features(windows, feeder, members, day=day)
+            end_us, features = self._view(windows, feeder, members).features(feeder, day=day)
         except Missing as missing:
             return {
                 model.entry.id: FeederScore(
@@ -245,6 +247,14 @@ class Engine:
                 for model in wanted
             }  # fmt: skip
         return {model.entry.id: self._score_feeder(model, feeder, end_us, features) for model in wanted}
+
+    def _view(self, windows: Sequence[Windows], feeder: FeederInfo, members: Sequence[str]) -> FeederView:
+        if [*windows] != self._viewed:  # partitions that have gone must not be held
+            self._views, self._viewed = {}, [*windows]
+        view = self._views.get(feeder.feeder_id)
+        if view is None or not view.holds(windows, feeder.head_id, members):
+            view = self._views[feeder.feeder_id] = FeederView(windows, feeder.head_id, members)
+        return view
 
     def _score_feeder(
         self, model: Model, feeder: FeederInfo, end_us: int, features: NDArray[np.float32]

@@ -7,19 +7,22 @@ loads, plants and banks; other members (breakers, lines) stand between and take 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from remhart_adt.scoring.margins import MARGIN_FEATURES, margins
-from remhart_adt.scoring.moves import MOVE_FEATURES, move_features
-from remhart_adt.scoring.types import UNITS, FeederInfo, PointInfo
+from remhart_adt.scoring.margins import MARGIN_FEATURES, margins, total
+from remhart_adt.scoring.members import Members
+from remhart_adt.scoring.moves import MOVE_FEATURES, DayMoves
+from remhart_adt.scoring.types import UNITS, FeederInfo
 from remhart_adt.scoring.windows import MINUTE_COLUMNS, MINUTE_US, SLOT_US, Windows
 
-__all__ = ["DEMAND_LAGS", "FEEDER_FEATURES", "LEAF_KINDS", "Missing", "feeder_features", "markdown"]
+__all__ = ["DEMAND_LAGS", "FEEDER_FEATURES", "FeederView", "Missing", "feeder_features", "markdown"]
 
-LEAF_KINDS: Final = frozenset({"load", "meter", "renewable_source", "capacitor_bank"})
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+_NEVER: Final = int(np.iinfo(np.int64).min)
 # A member whose newest minute lies further back than this takes part no longer: loads change too much in between.
 STALE_MINUTES: Final = 5
 
@@ -89,97 +92,96 @@ class Missing(Exception):  # noqa: N818 - carries the reason of an abstention, i
 
 def feeder_features(
     windows: Sequence[Windows], feeder: FeederInfo, members: Sequence[str], *, day: bool = False
-) -> tuple[int, NDArray[np.float32]]:
+) -> tuple[int, F32]:
     """End of the minute spoken of (us) and its features (1, len(FEEDER_FEATURES)).
 
     Those of the last day and its moves cost more than all others together: without `day` they are NaN.
     The minute is the latest complete one of the most advanced member. Raises Missing with the reason and the list.
     """
-    homes = {member: _home(windows, member) for member in dict.fromkeys((feeder.head_id, *members))}
-    minutes = [_complete(*home) for home in homes.values() if home is not None]
-    known = [minute for minute in minutes if minute is not None]
-    if not known:
-        raise Missing("no complete minute of any member yet", tuple(homes))
-    latest = max(known)
-    end_us = (latest + 1) * MINUTE_US
-    means = {m: _mean(*home, latest) if home is not None else None for m, home in homes.items()}
-    absent = tuple(m for m, mean in means.items() if mean is None)
-    if absent:
-        raise Missing(f"missing members: {_names(absent)}", absent, end_us)
-    infos = {m: home[0].infos[home[1]] for m, home in homes.items() if home is not None}
-    values = {m: mean for m, mean in means.items() if mean is not None}
-    no_power = tuple(m for m, v in values.items() if m == feeder.head_id and np.isnan(v[:9]).all())
-    if no_power:
-        raise Missing("missing channel: p, v of the head", no_power, end_us)
-    row = _features(feeder, infos, values, end_us)
-    found = {m: home for m, home in homes.items() if home is not None}
-    row |= _supply(feeder, infos, values, found, end_us, row)
-    leaves = [m for m in infos if m != feeder.head_id and infos[m].kind in LEAF_KINDS]
-    row |= margins(feeder.head_id, infos, values, found, leaves, row["rated_va"], end_us - MINUTE_US)
-    moves = move_features(found, feeder, infos, end_us, row["rated_va"]) if day else {}
-    row |= {name: moves.get(name, float("nan")) for name in MOVE_FEATURES}
-    return end_us, np.array([[row[name] for name in FEEDER_FEATURES]], np.float32)
+    return FeederView(windows, feeder.head_id, members).features(feeder, day=day)
 
 
-def _home(windows: Sequence[Windows], member: str) -> tuple[Windows, int] | None:
-    for window in windows:
-        row = window.row_of(member)
-        if row is not None:
-            return window, row
-    return None
+class FeederView:
+    """A feeder's members in some windows, looked up once, and what need not be made anew every minute."""
+
+    def __init__(self, windows: Sequence[Windows], head_id: str, members: Sequence[str]) -> None:
+        self._made_of = _made_of(windows, head_id, members)
+        self._members = Members.of(windows, head_id, members)
+        self._names = tuple(dict.fromkeys((head_id, *members)))
+        self._moves = DayMoves()
+
+    def holds(self, windows: Sequence[Windows], head_id: str, members: Sequence[str]) -> bool:
+        """Whether this is still the view of these members: the same windows, and no point of theirs new or renewed."""
+        return self._made_of == _made_of(windows, head_id, members)
+
+    def features(self, feeder: FeederInfo, *, day: bool) -> tuple[int, F32]:
+        """As `feeder_features`."""
+        members = self._members
+        complete = members.collect(_complete) if members.ids else np.zeros(0, np.int64)
+        if not len(complete) or (latest := int(complete.max())) == _NEVER:
+            raise Missing("no complete minute of any member yet", self._names)
+        end_us = (latest + 1) * MINUTE_US
+        means = members.collect(lambda window, row: _means(window, row, latest))
+        values, there = means[:, :-1], means[:, -1] > 0
+        if members.absent or not there.all():
+            gone = {*members.absent, *(members.ids[k] for k in np.flatnonzero(~there).tolist())}
+            absent = tuple(name for name in self._names if name in gone)
+            raise Missing(f"missing members: {_names(absent)}", absent, end_us)
+        if np.isnan(values[0, :9]).all():
+            raise Missing("missing channel: p, v of the head", (feeder.head_id,), end_us)
+        row = _features(feeder, members, values, end_us)
+        row |= _supply(feeder, members, values, end_us, row)
+        row |= margins(members, values, row["rated_va"], end_us - MINUTE_US)
+        moves = self._moves.features(members, feeder, end_us, row["rated_va"]) if day else {}
+        row |= {name: moves.get(name, float("nan")) for name in MOVE_FEATURES}
+        return end_us, np.array([[row[name] for name in FEEDER_FEATURES]], np.float32)
 
 
-def _complete(window: Windows, row: int) -> int | None:
-    """The newest minute with a reading that a later reading of this member has ended."""
-    running = int(window.last_us[row]) // MINUTE_US
+def _made_of(windows: Sequence[Windows], head_id: str, members: Sequence[str]) -> tuple[Any, ...]:
+    return [(window, window.generation) for window in windows], head_id, tuple(members)
+
+
+def _complete(window: Windows, row: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Each member's newest minute with a reading that a later reading of it has ended; the least number for none."""
     tags = window.minute_tag[row]
-    done = tags[(tags < running) & (tags > np.iinfo(np.int64).min)]
-    return int(done.max()) if len(done) else None
+    ended: NDArray[np.int64] = np.where(tags < (window.last_us[row] // MINUTE_US)[:, None], tags, _NEVER).max(1)
+    return ended
 
 
-def _mean(window: Windows, row: int, latest: int) -> NDArray[np.float64] | None:
-    """The member's newest minute at or before `latest`, not staler than allowed; None when there is none."""
+def _means(window: Windows, row: NDArray[np.int64], latest: int) -> F64:
+    """Each member's newest minute at or before `latest`, not staler than allowed, (rows, MINUTE_COLUMNS), and behind it
+    whether there is one."""
     tags = window.minute_tag[row]
-    usable = np.flatnonzero((tags <= latest) & (tags >= latest - STALE_MINUTES))
-    if not len(usable):
-        return None
-    cell = usable[np.argmax(tags[usable])]
+    usable = (tags <= latest) & (tags >= latest - STALE_MINUTES)
+    cell = np.where(usable, tags, _NEVER).argmax(1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean: NDArray[np.float64] = window.minute_sum[row, cell] / window.minute_n[row, cell]
-    return mean
+        mean = window.minute_sum[row, cell] / window.minute_n[row, cell]
+    return np.concatenate([mean, usable.any(1, keepdims=True)], axis=1)
 
 
-def _features(
-    feeder: FeederInfo, infos: Mapping[str, PointInfo], values: Mapping[str, NDArray[np.float64]], end_us: int
-) -> dict[str, float]:
-    head = values[feeder.head_id]
-    info = infos[feeder.head_id]
+def _features(feeder: FeederInfo, members: Members, values: F64, end_us: int) -> dict[str, float]:
+    head, info = values[0], members.infos[0]
     p, q, v = np.nan_to_num(head[0:3]), np.nan_to_num(head[3:6]), head[6:9]
     infeed, reactive = float(p[0] + p[1] + p[2]), float(q[0] + q[1] + q[2])
     apparent = float(np.hypot(infeed, reactive))
     rated = feeder.rated_va or (3 * info.nominal_v_ln * info.rated_a if info.rated_a else float("nan"))
-    leaves = [m for m in infos if m != feeder.head_id and infos[m].kind in LEAF_KINDS]
-    without_p = tuple(m for m in leaves if np.isnan(values[m][:3]).all())
-    if without_p:
+    part, u = values[members.leaf, 0:3], values[members.leaf, 6:9]
+    have = ~np.isnan(part)
+    silent = np.flatnonzero(members.leaf)[np.isnan(part).all(1)].tolist()
+    if silent:
+        without_p = tuple(members.ids[k] for k in silent)
         raise Missing(f"missing channel: p of {_names(without_p)}", without_p, end_us)
     # Below 1 % of its rating, or feeding back, a feeder's losses in percent of its infeed mean nothing.
-    if not leaves or not infeed > 0.01 * rated:
-        reason = "no member meters a load" if not leaves else "infeed below 1 % of the rating or reversed"
+    if not len(part) or not infeed > 0.01 * rated:
+        reason = "no member meters a load" if not len(part) else "infeed below 1 % of the rating or reversed"
         raise Missing(reason, (), end_us)
-    own, drop, drops = 0.0, 0.0, []
-    gross = 0.0
-    for leaf in leaves:
-        part, u = values[leaf][0:3], values[leaf][6:9]
-        for k in range(3):
-            if np.isnan(part[k]):
-                continue
-            own += float(part[k])
-            gross += abs(float(part[k]))
-            if u[k] > 0.5 * info.nominal_v_ln and v[k] > 0.5 * info.nominal_v_ln:
-                drop += float(part[k] * (v[k] / u[k] - 1))
-                drops.append(float((v[k] - u[k]) / info.nominal_v_ln))
-    if not drops:
+    own, gross = total(part[have]), total(np.abs(part[have]))
+    live = have & (u > 0.5 * info.nominal_v_ln) & (v > 0.5 * info.nominal_v_ln)
+    if not live.any():
         raise Missing("feeder not energised", (), end_us)
+    above = np.broadcast_to(v, u.shape)[live]
+    drop = total(part[live] * (above / u[live] - 1))
+    drops = (above - u[live]) / info.nominal_v_ln
     load = apparent / rated
     return {
         "infeed_w": infeed,
@@ -190,45 +192,41 @@ def _features(
         "leaf_share": min(3.0, gross / infeed),
         "balance": float(np.clip((infeed - own) / infeed, -1, 1)),
         "drop_loss": float(np.clip(drop / infeed, -1, 1)),
-        "drop_mean": sum(drops) / len(drops),
-        "drop_max": max(drops),
+        "drop_mean": total(drops) / len(drops),
+        "drop_max": float(drops.max()),
         "no_load_share": _share(feeder.no_load_loss_w, 1.0, infeed),
         "load_loss_share": _share(feeder.load_loss_w, load**2, infeed),
         "rated_va": rated,
         "head_q": reactive / rated,
-        **_voltages(feeder, infos, values),
+        **_voltages(members, values),
         "short_circuit_v": float("nan") if feeder.short_circuit_v is None else feeder.short_circuit_v,
         **_controls(feeder, rated),
     }
 
 
 def _supply(
-    feeder: FeederInfo,
-    infos: Mapping[str, PointInfo],
-    values: Mapping[str, NDArray[np.float64]],
-    homes: Mapping[str, tuple[Windows, int]],
-    end_us: int,
-    row: Mapping[str, float],
+    feeder: FeederInfo, members: Members, values: F64, end_us: int, row: Mapping[str, float]
 ) -> dict[str, float]:
     """The units that can be dispatched, and what all of them have to supply, now and before."""
     rated = row["rated_va"]
-    hour = 2 * np.pi * ((end_us / 3.6e9 + infos[feeder.head_id].utc_offset_min / 60) % 24) / 24
+    hour = 2 * np.pi * ((end_us / 3.6e9 + members.infos[0].utc_offset_min / 60) % 24) / 24
     out = {"hour_sin": float(np.sin(hour)), "hour_cos": float(np.cos(hour))}
-    units = [unit for unit in feeder.units if unit.point_id in values][:UNITS]
-    own = sorted({unit.point_id for unit in units} - {feeder.head_id})
+    at = {unit.point_id: members.ids.index(unit.point_id) for unit in feeder.units if unit.point_id in members.ids}
+    units = [unit for unit in feeder.units if unit.point_id in at][:UNITS]
+    own = [at[point] for point in sorted({unit.point_id for unit in units} - {feeder.head_id})]
     # Meters count into the load positive: what a unit supplies is the negative of its point's P, but not the infeed's.
-    out["demand"] = (row["infeed_w"] - sum(float(np.nansum(values[point][:3])) for point in own)) / rated
-    for back in DEMAND_LAGS:
-        before = _slot_mean(*homes[feeder.head_id], end_us // SLOT_US - back)
-        before -= sum(_slot_mean(*homes[point], end_us // SLOT_US - back) for point in own)
-        out[f"demand_lag{back}"] = before / rated
+    out["demand"] = (row["infeed_w"] - sum(float(np.nansum(values[k, :3])) for k in own)) / rated
+    slots = end_us // SLOT_US - np.array(DEMAND_LAGS)
+    before = members.collect(lambda window, rows: _slot_means(window, rows, slots), np.array([0, *own], np.int64))
+    for k, back in enumerate(DEMAND_LAGS):
+        out[f"demand_lag{back}"] = float(before[0, k] - sum(before[1:, k].tolist())) / rated
     for k in range(1, UNITS + 1):
         unit = units[k - 1] if k <= len(units) else None
         facts = dict.fromkeys(("power", "low", "high", "ramp", "cost_b", "cost_c"), float("nan"))
         if unit is not None:
             sign = 1.0 if unit.point_id == feeder.head_id else -1.0
-            power, high = sign * float(np.nansum(values[unit.point_id][:3])), unit.high_w
-            if infos[unit.point_id].kind == "renewable_source":
+            power, high = sign * float(np.nansum(values[at[unit.point_id], :3])), unit.high_w
+            if members.infos[at[unit.point_id]].kind == "renewable_source":
                 # Sun and wind give what they give: such a unit can only be told to give less.
                 high = min(high, max(unit.low_w, power, _LEAST_W))
             facts = {
@@ -240,22 +238,16 @@ def _supply(
     return out
 
 
-def _slot_mean(window: Windows, row: int, slot: int) -> float:
-    """Total P of a closed quarter hour (W); NaN when there is none."""
-    at = slot % window.long.shape[1]
-    return float(window.long[row, at, 0]) if window.long_tag[row, at] == slot else float("nan")
+def _slot_means(window: Windows, row: NDArray[np.int64], slots: NDArray[np.int64]) -> F64:
+    """Total P of closed quarter hours (W), (rows, slots); NaN where there is none."""
+    at = row[:, None], slots % window.long.shape[1]
+    return np.where(window.long_tag[at] == slots, window.long[..., 0][at].astype(np.float64), np.nan)
 
 
-def _voltages(
-    feeder: FeederInfo, infos: Mapping[str, PointInfo], values: Mapping[str, NDArray[np.float64]]
-) -> dict[str, float]:
+def _voltages(members: Members, values: F64) -> dict[str, float]:
     """Head's mean, lowest and highest phase voltage in p.u.; a phase below half of nominal is dead and left out."""
-    live = {}
-    for member, info in infos.items():
-        u = values[member][6:9] / info.nominal_v_ln
-        live[member] = u[u > 0.5]
-    every = np.concatenate(list(live.values()))
-    head = live[feeder.head_id]
+    u = values[:, 6:9] / members.nominal_v[:, None]
+    head, every = u[0][u[0] > 0.5], u[u > 0.5]
     nan = float("nan")
     return {
         "v_head": float(head.mean()) if len(head) else nan,

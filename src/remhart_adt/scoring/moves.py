@@ -18,16 +18,17 @@ may be three-phase machines and stay where they are.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from remhart_adt.readings import PHASES
-from remhart_adt.scoring.types import FeederInfo, PointInfo
+from remhart_adt.scoring.members import Members
+from remhart_adt.scoring.types import FeederInfo
 from remhart_adt.scoring.windows import SHORT_COLUMNS, SHORT_SLOTS, SLACK, SLOT_US, Windows
 
-__all__ = ["DAY_QUARTERS", "MOVE_FEATURES", "PAIRS", "Move", "chosen_moves", "move_features"]
+__all__ = ["DAY_QUARTERS", "MOVE_FEATURES", "PAIRS", "DayMoves", "Move", "chosen_moves"]
 
 F64 = NDArray[np.float64]
 DAY_QUARTERS: Final = 96
@@ -35,7 +36,6 @@ DAY_QUARTERS: Final = 96
 PAIRS: Final = ((0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1))
 _NAMES: Final = tuple(f"{PHASES[x]}{PHASES[y]}".lower() for x, y in PAIRS)
 _MOVABLE: Final = frozenset({"load", "meter"})
-_LEAVES: Final = frozenset({*_MOVABLE, "renewable_source", "capacitor_bank"})
 # Phases of a leaf this much alike (range over mean) may belong to one machine.
 _ALIKE: Final = 0.1
 # Less than this share of the head's rated current is no load worth a visit.
@@ -80,26 +80,36 @@ class Move:
         self.features = features
 
 
-def move_features(
-    homes: Mapping[str, tuple[Windows, int]], feeder: FeederInfo, infos: Mapping[str, PointInfo], end_us: int,
-    rated_va: float,
-) -> dict[str, float]:  # fmt: skip
-    """MOVE_FEATURES of the 96 quarter hours before the running one; `homes` are the windows and rows of the members."""
-    return chosen_moves(homes, feeder, infos, end_us, rated_va).features
+class DayMoves:
+    """The features of one feeder's moves, made anew only when a quarter hour of its last day is another than before:
+    they are asked for every minute."""
+
+    def __init__(self) -> None:
+        self._key: tuple[Any, ...] = ()
+        self._features: dict[str, float] = {}
+
+    def features(self, members: Members, feeder: FeederInfo, end_us: int, rated_va: float) -> dict[str, float]:
+        """MOVE_FEATURES of the 96 quarter hours before the running one."""
+        wanted = _wanted(end_us)
+        tags = members.collect(lambda window, row: window.short_tag[row[:, None], _cells(wanted)])
+        # What a quarter hour holds never changes once it is closed.
+        key = (members, feeder, rated_va, int(wanted[0]), (tags == wanted).tobytes())
+        if key != self._key:
+            self._key, self._features = key, chosen_moves(members, feeder, end_us, rated_va).features
+        return self._features
 
 
-def chosen_moves(
-    homes: Mapping[str, tuple[Windows, int]], feeder: FeederInfo, infos: Mapping[str, PointInfo], end_us: int,
-    rated_va: float,
-) -> Move:  # fmt: skip
-    """The same with the customers that the rule chooses."""
-    names = sorted(m for m, info in infos.items() if m != feeder.head_id and info.kind in _LEAVES)
+def chosen_moves(members: Members, feeder: FeederInfo, end_us: int, rated_va: float) -> Move:
+    """MOVE_FEATURES of the 96 quarter hours before the running one, and the customers that the rule chooses."""
+    leaves = sorted(np.flatnonzero(members.leaf).tolist(), key=lambda k: members.ids[k])
+    names = [members.ids[k] for k in leaves]
     out = dict.fromkeys(MOVE_FEATURES, float("nan"))
-    head = infos[feeder.head_id]
+    head = members.infos[0]
     out["head_phases"] = float(len(head.phases))
-    wanted = (end_us - 1) // SLOT_US + np.arange(-DAY_QUARTERS, 0)
-    day = np.stack([_day(*homes[name], wanted) for name in (feeder.head_id, *names)])
-    wired = np.array([[x in infos[name].phases for x in PHASES] for name in (feeder.head_id, *names)])
+    some = np.array([0, *leaves], np.int64)
+    wanted = _wanted(end_us)
+    day = members.collect(lambda window, row: _day(window, row, wanted), some)
+    wired = members.metered[some]
     known = np.isfinite(day[..., _P]) & np.isfinite(day[..., _V])  # (1 + L, 96, 3)
     out["leaves_blind"] = float((wired[1:] & ~known[1:].any(1)).any(1).sum())
     live = known & (day[..., _V] > 0.5 * head.nominal_v_ln)
@@ -122,7 +132,7 @@ def chosen_moves(
     mean = j.mean(1)
     spread = mean[1:].max(1) - mean[1:].min(1)
     alike = wired[1:].all(1) & (spread < _ALIKE * np.abs(mean[1:]).mean(1))
-    movable = np.array([infos[name].kind in _MOVABLE for name in names]) & ~alike
+    movable = np.array([members.infos[k].kind in _MOVABLE for k in leaves]) & ~alike
     winding = feeder.load_loss_w / (3 * rated_a**2) if feeder.load_loss_w is not None else 0.0
     scale = max(infeed, 0.001 * rated_va)
     chosen: list[str | None] = []
@@ -148,11 +158,20 @@ def chosen_moves(
     return Move(tuple(chosen), out)
 
 
-def _day(window: Windows, row: int, wanted: NDArray[np.int64]) -> F64:
-    """Quarter-hour means (96, SHORT_COLUMNS), NaN where there is none."""
-    cell = wanted % (SHORT_SLOTS + SLACK)
-    values: F64 = window.short[row, cell].astype(np.float64)
-    values[window.short_tag[row, cell] != wanted] = np.nan
+def _wanted(end_us: int) -> NDArray[np.int64]:
+    """The 96 quarter hours before the running one, oldest first."""
+    return (end_us - 1) // SLOT_US + np.arange(-DAY_QUARTERS, 0)
+
+
+def _cells(wanted: NDArray[np.int64]) -> NDArray[np.int64]:
+    return wanted % (SHORT_SLOTS + SLACK)
+
+
+def _day(window: Windows, row: NDArray[np.int64], wanted: NDArray[np.int64]) -> F64:
+    """Quarter-hour means (rows, 96, SHORT_COLUMNS), NaN where there is none."""
+    at = row[:, None], _cells(wanted)
+    values: F64 = window.short[at].astype(np.float64)
+    values[window.short_tag[at] != wanted] = np.nan
     return values
 
 

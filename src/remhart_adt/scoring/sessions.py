@@ -13,9 +13,10 @@ from remhart_adt.scoring.manifest import Entry, Output, sha256_of
 
 __all__ = ["Model"]
 
-# Matrix kernels take another path for one row than for many; a row must not depend on its neighbours, so that batches
-# are padded to a multiple of this. Beyond the upper bound a batch only costs memory.
-_ROWS_MULTIPLE: Final = 8
+# Kernels take another path for one row than for many (a matrix), and for the last elements than for whole vectors (a
+# logarithm); a row must not depend on its neighbours, so that batches are padded to a multiple of this, which is the
+# vector of four floats that the runtime is built for. Beyond the upper bound a batch only costs memory.
+_ROWS_MULTIPLE: Final = 4
 _ROWS_MOST: Final = 1024
 _FLOATS: Final = ("tensor(float)", "tensor(double)")
 _INTEGERS: Final = ("tensor(int64)", "tensor(int32)")
