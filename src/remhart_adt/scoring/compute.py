@@ -207,9 +207,10 @@ def _power(out: F64, now: F64, twin: F64) -> None:
 def _window(out: F64, windows: Windows, step: Step, twin: F64, quality: NDArray[np.int8]) -> None:
     ring = RAW + SLACK
     back = np.arange(_NEAR - 1, -1, -1)
-    cell = (step.pos[:, None] - back) % ring
-    raw = windows.raw[step.row[:, None], cell].astype(np.float64)
-    time = windows.raw_us[step.row[:, None], cell]
+    # One flat index: several times faster than a pair of index arrays.
+    at = step.row[:, None] * ring + (step.pos[:, None] - back) % ring
+    raw = windows.raw.reshape(-1, windows.raw.shape[2]).take(at, axis=0).astype(np.float64)
+    time = windows.raw_us.reshape(-1).take(at)
     there = back[None, :] < step.seen[:, None]
     raw[~there] = np.nan
     seconds = np.where(there, (time - step.time_us[:, None]) / 1e6, np.nan)  # 0 for this reading, negative before
@@ -303,8 +304,9 @@ def _far(out: F64, windows: Windows, step: Step, twin: F64) -> None:
     """Mean and deviation of the phase voltages over 128 readings, those in the normal band only, so that a sag that
     has passed leaves no trace."""
     back = np.arange(RAW - 1, -1, -1)
-    cell = (step.pos[:, None] - back) % (RAW + SLACK)
-    v = _far_voltage(windows, step.row, cell) / twin[:, None, :1]
+    ring = RAW + SLACK
+    at = step.row[:, None] * ring + (step.pos[:, None] - back) % ring
+    v = _far_voltage(windows, at) / twin[:, None, :1]
     use = (v >= 0.9) & (v <= 1.1) & (back[None, None, :] < step.seen[:, None, None])
     n = use.sum(2)
     some = np.maximum(n, 1)
@@ -315,7 +317,7 @@ def _far(out: F64, windows: Windows, step: Step, twin: F64) -> None:
     _phases(out, "v_std128", np.where(n > 1, np.sqrt((away * away).sum(2) / some), np.nan))
     usual = (total - np.where(use[:, :, -1], v[:, :, -1], 0.0)) / np.maximum(n - use[:, :, -1], 1)
     there = back[:-1] < step.seen[:, None]
-    seconds = (windows.raw_us[step.row[:, None], cell[:, :-1]] - step.time_us[:, None]) / 1e6
+    seconds = (windows.raw_us.reshape(-1).take(at[:, :-1]) - step.time_us[:, None]) / 1e6
     _sags(out, v[:, :, :-1], use[:, :, :-1], usual, np.where(there, seconds, np.nan))
 
 
@@ -364,10 +366,11 @@ def _starts(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return starts
 
 
-def _far_voltage(windows: Windows, row: NDArray[np.int64], cell: NDArray[np.int64]) -> F64:
-    """(m, 3, RAW) float64 in V."""
-    channels = np.arange(_C["v_a"], _C["v_c"] + 1)
-    return windows.raw[row[:, None, None], cell[:, None, :], channels[None, :, None]].astype(np.float64)
+def _far_voltage(windows: Windows, at: NDArray[np.int64]) -> F64:
+    """Phase voltages of readings at flat places of the ring (m, RAW): (m, 3, RAW) float64 in V."""
+    first = at[:, None, :] * windows.raw.shape[2] + _C["v_a"]
+    volts: F64 = windows.raw.reshape(-1).take(first + np.arange(3)[:, None]).astype(np.float64)
+    return volts
 
 
 def _heat(out: F64, now: F64, twin: F64) -> None:

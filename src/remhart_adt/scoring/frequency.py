@@ -28,9 +28,11 @@ _WHEN: Final = -np.array(LAGS_F, np.float64)
 
 def frequency_features(windows: Windows, step: Step, nominal_hz: F64) -> dict[str, F64]:
     """`f_...` columns (m,) by name; `nominal_hz` (m,). A caller ignores invalid-value warnings."""
-    cell = (step.pos[:, None] - _BACK) % (RAW + SLACK)
-    f = windows.raw[step.row[:, None], cell, _FREQ].astype(np.float64) / nominal_hz[:, None] - 1
-    s = (windows.raw_us[step.row[:, None], cell] - step.time_us[:, None]) / 1e6
+    ring = RAW + SLACK
+    at = step.row[:, None] * ring + (step.pos[:, None] - _BACK) % ring
+    sent = windows.raw.reshape(-1).take(at * windows.raw.shape[2] + _FREQ)
+    f = sent.astype(np.float64) / nominal_hz[:, None] - 1
+    s = (windows.raw_us.reshape(-1).take(at) - step.time_us[:, None]) / 1e6
     have = (_BACK[None, :] < step.seen[:, None]) & ~np.isnan(f)
     now = np.where(have[:, -1], f[:, -1], np.nan)
     gone = np.flatnonzero(~have.all(1))
