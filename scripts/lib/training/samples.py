@@ -88,12 +88,10 @@ def point_rows(world: World, share: float, seed: int) -> Samples:
     engine, windows = Engine([]), Windows(world.infos)
     xs, ts, ps = [], [], []
     for batch, t, p in batches(world):
-        prepared = engine.prepare(windows, batch)
-        t, p = t[prepared.index], p[prepared.index]
-        wanted = keep[t, p]
-        xs.append(prepared.features[wanted])
-        ts.append(t[wanted])
-        ps.append(p[wanted])
+        prepared = engine.prepare(windows, batch, keep[t, p])
+        xs.append(prepared.features)
+        ts.append(t[prepared.index])
+        ps.append(p[prepared.index])
     x, t, p = np.concatenate(xs), np.concatenate(ts), np.concatenate(ps)
     base = np.array([3 * i.nominal_v_ln * (i.rated_a or np.nan) for i in world.infos])
     p_minute, q_minute = by_minute(world, world.p_true) / base, by_minute(world, world.q_true) / base
@@ -181,11 +179,10 @@ def overload_rows(world: World, seed: int, every_min: int = 10, read_min: int = 
     keep = np.zeros(len(other.time_us), bool)
     keep[other.minute[26 * 60 // read_min :: max(1, every_min // read_min)]] = True
     for batch, t, p in batches(other):
-        prepared = engine.prepare(windows, batch)
-        t, p = t[prepared.index], p[prepared.index]
-        xs.append(prepared.features[keep[t]])
-        ts.append(t[keep[t]])
-        ps.append(p[keep[t]])
+        prepared = engine.prepare(windows, batch, keep[t])
+        xs.append(prepared.features)
+        ts.append(t[prepared.index])
+        ps.append(p[prepared.index])
     x, t, p = np.concatenate(xs), np.concatenate(ts), np.concatenate(ps)
     at = minute_of[t]
     y = {

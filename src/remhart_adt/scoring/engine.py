@@ -145,15 +145,18 @@ class Engine:
                 scores[name] = answer
         return Scores(prepared.accepted, scores)
 
-    def prepare(self, windows: Windows, batch: ReadingBatch) -> Prepared:
-        """Take a batch in and fill the feature table, without asking a model (training reads this too)."""
+    def prepare(self, windows: Windows, batch: ReadingBatch, wanted: NDArray[np.bool_] | None = None) -> Prepared:
+        """Take a batch in and fill the feature table, without asking a model (training reads this too): of all accepted
+        readings, or of those that are `wanted` (n,)."""
         accepted = np.zeros(len(batch), bool)
         parts: list[tuple[Any, ...]] = []
         for step in windows.steps(batch):
             points, phases, rated = self._points(windows)
+            accepted[step.index] = True
+            if wanted is not None:
+                step = step.take(wanted[step.index])
             quality = batch.quality[step.index]
             features = compute(windows, step, points, quality)
-            accepted[step.index] = True
             absent = np.isnan(windows.raw[step.row, step.pos])
             parts.append(
                 (

@@ -14,7 +14,7 @@ one by one in stream order (`np.add.at`), never pairwise, so that rounding is th
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 
 import numpy as np
@@ -93,6 +93,10 @@ class Step:
     slot: NDArray[np.int64]
     time_us: NDArray[np.int64]
     prev_us: NDArray[np.int64]
+
+    def take(self, chosen: NDArray[np.bool_]) -> Step:
+        """Some of the step's readings."""
+        return Step(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
     @property
     def first(self) -> NDArray[np.bool_]:
