@@ -179,6 +179,26 @@ def test_scores_are_bit_equal_for_every_cut(engine: Engine, cuts: list[int]) -> 
     assert rows(np.split(everything, sorted(set(cuts)))) == rows([everything])
 
 
+def test_features_of_some_readings_are_those_of_all(engine: Engine) -> None:
+    """Whoever asks for some rows only gets the same bits, and the same windows afterwards."""
+    times = np.concatenate([minutes(40), minutes(20, START_US + 41 * MINUTE_US, 1_000_000)])
+    whole, rng = stream(INFOS, times), np.random.default_rng(4)
+    all_, some = Windows(INFOS), Windows(INFOS)
+    for windows in (all_, some):
+        windows.restore(WARM_BYTES)
+    for part in np.split(np.arange(len(whole)), 9):
+        batch_ = take(whole, part)
+        wanted = rng.random(len(batch_)) < 0.3
+        full, fewer = engine.prepare(all_, batch_), engine.prepare(some, batch_, wanted)
+        assert (fewer.accepted == full.accepted).all()
+        kept = wanted[full.index]
+        assert 0 < kept.sum() < len(kept)
+        assert (fewer.index == full.index[kept]).all()
+        assert fewer.features.tobytes() == full.features[kept].tobytes()
+        assert (fewer.quarter == full.quarter[kept]).all()
+    assert some.snapshot() == all_.snapshot()
+
+
 # --- quarantine -------------------------------------------------------------------------------------------------------
 
 

@@ -47,6 +47,16 @@ def test_golden_vectors_of_the_trainer_agree_with_the_file(name: str, models: di
             assert np.array_equal(got[output.name], expected), output.name
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_row_does_not_depend_on_the_rows_beside_it(name: str, models: dict[str, Model]) -> None:
+    rows = np.resize(np.load(DATA / f"golden_{name}.npz")["features"], (96, len(ENTRIES[name].inputs)))
+    whole = models[name].run(rows)
+    for size in (1, 2, 3, 5, 7, 31):
+        parts = [models[name].run(rows[k : k + size]) for k in range(0, len(rows), size)]
+        for output, found in whole.items():
+            assert np.concatenate([part[output] for part in parts]).tobytes() == found.tobytes(), (output, size)
+
+
 @pytest.mark.parametrize("name", [n for n in NAMES if n != "voltage_anomaly"])
 def test_gate_error_on_the_unseen_feeder_is_below_the_baseline(name: str, models: dict[str, Model]) -> None:
     mini = np.load(DATA / f"mini_{name}.npz")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import onnx
@@ -20,7 +20,7 @@ import xgboost as xgb
 from numpy.typing import NDArray
 from spox import Tensor, argument, build
 
-__all__ = ["Expr", "Inputs", "concat", "evaluate", "export", "forest", "knots", "where"]
+__all__ = ["Expr", "Inputs", "concat", "evaluate", "export", "forest", "knots", "scales", "where"]
 
 F32 = np.float32
 ModelFunction = Callable[["Inputs"], Mapping[str, "Expr"]]
@@ -35,6 +35,8 @@ class Expr:
     """A value: `a` is an ndarray (float32, bool or int64) or a spox variable."""
 
     a: Any
+    # An array on the left leaves the operation to the value on its right.
+    __array_ufunc__: ClassVar[None] = None
 
     @property
     def symbolic(self) -> bool:
@@ -135,26 +137,85 @@ class Expr:
         """NaN replaced."""
         return where(self.isnan(), value, self)
 
+    @property
+    def columns(self) -> int:
+        """How many columns there are."""
+        count = (self.a.unwrap_tensor() if self.symbolic else self.a).shape[1]
+        if not isinstance(count, int):
+            raise TypeError("the number of columns is not known")
+        return count
+
     def sum(self) -> Expr:
         """Over the columns, [N, 1]."""
-        axes = np.array([1], np.int64)
-        return self._one(
-            lambda a: op.reduce_sum(a, op.constant(value=axes), keepdims=1),
-            lambda a: a.sum(1, keepdims=True, dtype=F32),
-        )
+        return self._row(op.reduce_sum, np.sum) if self.columns <= 3 else self.sums(self.columns)
+
+    def chosen(self, mask: Expr) -> Expr:
+        """The one column of each row where the mask [N, k] holds, 0 when none does, [N, 1]."""
+        return where(mask, self, 0.0)._row(op.reduce_sum, np.sum)
 
     def high(self) -> Expr:
         """Highest column, [N, 1]."""
-        axes = np.array([1], np.int64)
-        return self._one(
-            lambda a: op.reduce_max(a, op.constant(value=axes), keepdims=1), lambda a: a.max(1, keepdims=True)
-        )
+        return self._row(op.reduce_max, np.max)
 
     def low(self) -> Expr:
         """Lowest column, [N, 1]."""
+        return self._row(op.reduce_min, np.min)
+
+    def _row(self, symbol: Any, number: Any) -> Expr:
+        """All columns of a row brought together, [N, 1]."""
         axes = np.array([1], np.int64)
         return self._one(
-            lambda a: op.reduce_min(a, op.constant(value=axes), keepdims=1), lambda a: a.min(1, keepdims=True)
+            lambda a: symbol(a, op.constant(value=axes), keepdims=1),
+            lambda a: np.asarray(number(a, axis=1, keepdims=True), a.dtype),
+        )
+
+    def take(self, columns: Sequence[int] | NDArray[np.int64]) -> Expr:
+        """These columns, in this order."""
+        at = np.asarray(columns, np.int64)
+        return self._one(
+            lambda a: op.gather(a, op.constant(value=at), axis=1), lambda a: np.ascontiguousarray(a[:, at])
+        )
+
+    def sums(self, width: int) -> Expr:
+        """Of each `width` columns beside each other: [N, k width] to [N, k].
+
+        Two or three at a time: of more, a runtime may add in an order that depends on where a row lies in memory.
+        """
+        parts = _parts(width)
+        value = self._groups(width)
+        if (more := int(np.prod(parts)) - width) > 0:
+            ends = np.array([0, 0, 0, 0, 0, more], np.int64)
+            value = value._one(
+                lambda a: op.pad(a, op.constant(value=ends)), lambda a: np.pad(a, ((0, 0), (0, 0), (0, more)))
+            )
+        if len(parts) > 1:
+            value = value._shaped(self.columns // width, *parts)
+        for _ in parts:
+            value = value._reduced(op.reduce_sum, np.sum)
+        return value
+
+    def highs(self, width: int) -> Expr:
+        """The highest of each `width` columns beside each other: [N, k width] to [N, k]."""
+        return self._groups(width)._reduced(op.reduce_max, np.max)
+
+    def lows(self, width: int) -> Expr:
+        """The lowest of each `width` columns beside each other: [N, k width] to [N, k]."""
+        return self._groups(width)._reduced(op.reduce_min, np.min)
+
+    def _groups(self, width: int) -> Expr:
+        return self._shaped(self.columns // width, width)
+
+    def _shaped(self, *shape: int) -> Expr:
+        to = np.array([0, *shape], np.int64)
+        return self._one(
+            lambda a: op.reshape(a, op.constant(value=to)), lambda a: np.ascontiguousarray(a).reshape(len(a), *shape)
+        )
+
+    def _reduced(self, symbol: Any, number: Any) -> Expr:
+        """Over the last axis."""
+        axes = np.array([-1], np.int64)
+        return self._one(
+            lambda a: symbol(a, op.constant(value=axes), keepdims=0), lambda a: np.asarray(number(a, axis=-1), a.dtype)
         )
 
     def argmax(self) -> Expr:
@@ -206,13 +267,32 @@ def concat(parts: Sequence[Expr]) -> Expr:
     return Expr(np.concatenate([p.a for p in parts], axis=1))
 
 
+def _parts(width: int) -> tuple[int, ...]:
+    """Twos and threes whose product is `width`, or as little above it as can be."""
+    if width <= 3:
+        return (width,)
+    twos = range(width.bit_length() + 1)
+    found = [(2,) * a + (3,) * b for a in twos for b in twos if 2**a * 3**b >= width]
+    return min(found, key=lambda parts: (int(np.prod(parts)), len(parts)))
+
+
 def knots(x: Expr, at: Sequence[float], values: Sequence[float]) -> Expr:
     """Piecewise linear through (at, values), constant outside; [N, 1] in and out."""
-    a, v = np.asarray(at, np.float64), np.asarray(values, np.float64)
-    slope = ((v[1:] - v[:-1]) / (a[1:] - a[:-1])).astype(F32)[None, :]
-    start, width = a[:-1].astype(F32)[None, :], (a[1:] - a[:-1]).astype(F32)[None, :]
-    pieces = (x - start).most(0.0).least(width) * slope
-    return pieces.sum() + float(v[0])
+    return scales(x, [(at, values)])
+
+
+def scales(x: Expr, curves: Sequence[tuple[Sequence[float], Sequence[float]]]) -> Expr:
+    """Each column through a curve of its own, piecewise linear through (at, values), constant outside; [N, k]."""
+    width = max(len(at) for at, _ in curves) - 1
+    # A curve of fewer pieces has flat ones behind it.
+    start, length, slope = np.zeros((len(curves), width)), np.ones((len(curves), width)), np.zeros((len(curves), width))
+    for k, (at, values) in enumerate(curves):
+        a, v = np.asarray(at, np.float64), np.asarray(values, np.float64)
+        n = len(a) - 1
+        start[k, :n], length[k, :n], slope[k, :n] = a[:-1], a[1:] - a[:-1], (v[1:] - v[:-1]) / (a[1:] - a[:-1])
+    flat = [piece.astype(F32).reshape(1, -1) for piece in (start, length, slope)]
+    pieces = (x.take(np.repeat(np.arange(len(curves)), width)) - flat[0]).most(0.0).least(flat[1]) * flat[2]
+    return pieces.sums(width) + np.array([[values[0] for _, values in curves]], F32)
 
 
 def forest(booster: xgb.Booster, x: Expr) -> Expr:

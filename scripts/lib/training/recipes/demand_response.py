@@ -133,7 +133,9 @@ class DemandResponse:
             action = worth.number() * ((p > mean_p) | high_load).number()
             action = action + worth.number() * high_load.number()
             shape = (self._shape(i).nan_to(0.0) - mean) / scale
-            away = concat([-((shape - c) * (shape - c)).sum() for c in centres])
+            # As many columns for each centre.
+            off = shape.take(list(range(len(mean))) * len(centres)) - centres.reshape(1, -1)
+            away = -(off * off).sums(len(mean))
             return {
                 "demandCluster": where(mean_p > _LEAST_P, away.argmax().number(), -1.0).integer(),
                 "responseRecommendation": action.integer(),
@@ -163,9 +165,8 @@ class DemandResponse:
         """Load factor, base ratio, night, office hours and evening over the day's mean, weekend ratio; bounded, since
         with photovoltaics the mean may be near zero. A weekend that is not known yet counts as any other day."""
         mean = i["p_day_mean"].most(_LEAST_P)
-        parts = [mean / i["p_day_max"].most(mean), i["p_day_min"] / mean]
-        parts += [i[name] / mean for name in ("p_night", "p_office", "p_evening")]
-        return concat([part.clip(0.0, 3.0) for part in (*parts, i["weekend_ratio"].nan_to(1.0))])
+        parts = [mean / i["p_day_max"].most(mean), i[("p_day_min", "p_night", "p_office", "p_evening")] / mean]
+        return concat([*parts, i["weekend_ratio"].nan_to(1.0)]).clip(0.0, 3.0)
 
     def _rows(
         self, samples: Samples, *, blind: bool = False

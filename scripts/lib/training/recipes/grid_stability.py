@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from training.expr import Expr, Inputs, ModelFunction, concat, knots, where
+from training.expr import Expr, Inputs, ModelFunction, concat, scales, where
 from training.recipe import Data, Judged, Runner, compare, inputs_of, mae_metric, output
 from training.recipes.overload_risk import macro_f1
 from training.samples import Samples
@@ -33,7 +33,8 @@ _CLASSES = ("stable", "marginal", "unstable")
 _FACTORS = ("voltage", "frequency", "imbalance", "thermal")
 _STABLE, _UNSTABLE = 80.0, 60.0
 
-# Points of each scale, (what is measured, score). Between them it is linear, outside constant.
+# In the order in which `scores` takes them: points of each scale, (what is measured, score). Between them it is
+# linear, outside constant.
 SCALES: Final[Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]]] = {
     # Load growth to collapse: 5 % is the margin that WECC asks of a grid with one element out (TPL-001-WECC-CRT-3.2).
     "collapse": ((0.0, 0.05, 0.25, 1.0), (0.0, 60.0, 80.0, 100.0)),
@@ -58,6 +59,11 @@ def _extrapolated(i: Inputs, level: float, upstream: float) -> Expr:
     return ((i["v_low"] - level) / drop).clip(0.0, CAP)
 
 
+_LEVELS: Final = np.array([[COLLAPSE, LIMIT]])
+# What `_log_factor` takes within zero and these.
+_BOUNDS: Final = {
+    "drop_max": 1.0, "drop_loss": 1.0, "head_load": 10.0, "head_reactive": 1.0, "head_unbalance": 3.0, "feed_in": 2.0,
+}  # fmt: skip
 # Coefficients of `_log_factor`, where the fit starts, and the most each may be; none is below zero, so that more load
 # or more drop never means more margin.
 _COEFFICIENTS = (
@@ -67,40 +73,38 @@ _COEFFICIENTS = (
 )  # fmt: skip
 
 
-def _log_factor(i: Inputs, level: float, w: NDArray[np.float64]) -> Expr:
-    """Logarithm of the load factor at which the lowest phase is down at `level`, within 0..log(1 + CAP).
+def _log_factor(i: Inputs, w: NDArray[np.float64]) -> Expr:
+    """Logarithms of the load factors at which the lowest phase is down at the levels of `_LEVELS`, [N, 2], within
+    0..log(1 + CAP).
 
     Two nodes, supply E and lowest phase v now, loads that draw current as V^-p: E - V = D f (V/v)^-p, with D = E - v
     the whole drop of the load now, gives f = (1 + (v - V) / D) (V/v)^p. D is the metered drop below the head, and what
     transformer and grid add by load, reactive load and unbalance; what plants feed in hides drop that growing loads
     will show. p is higher for reactive loads, which are motors.
     """
-    load, reactive = i["head_load"].clip(0.0, 10.0), i["head_reactive"].clip(0.0, 1.0)
-    uk = i["short_circuit_v"].nan_to(_TYPICAL_UK).clip(0.0, 0.2)
+    bounded = concat([i[list(_BOUNDS)], i["short_circuit_v"].nan_to(_TYPICAL_UK)])
+    bounded = bounded.most(0.0).least(np.array([[*_BOUNDS.values(), 0.2]], np.float32))
+    drop_max, drop_loss, load, reactive, uneven, feed_in, uk = (bounded.take([k]) for k in range(len(_BOUNDS) + 1))
     a = [float(x) for x in w]
     drop = (
-        i["drop_max"].clip(0.0, 1.0) * a[0] + i["drop_loss"].clip(0.0, 1.0) * a[1]
-        + load * (reactive * a[3] + i["head_unbalance"].clip(0.0, 3.0).sqrt() * a[4] + a[2])
-        + load * uk * (reactive * a[9] + a[8])
-        + i["feed_in"].clip(0.0, 2.0) * a[5]
+        drop_max * a[0] + drop_loss * a[1] + load * (reactive * a[3] + uneven.sqrt() * a[4] + a[2])
+        + load * uk * (reactive * a[9] + a[8]) + feed_in * a[5]
     ).clip(1e-3, 0.5)  # fmt: skip
-    v = i["v_low"].most(level)
-    log = ((v - level) / drop + 1.0).log() - (v * (1 / level)).log() * (reactive * a[7] + a[6])
+    v = i["v_low"].most(_LEVELS)
+    log = ((v - _LEVELS) / drop + 1.0).log() - (v * (1 / _LEVELS)).log() * (reactive * a[7] + a[6])
     return log.clip(0.0, float(np.log1p(CAP)))
 
 
 def scores(collapse: Expr, limit: Expr, low: Expr, off: Expr, unbalance: Expr, load: Expr) -> tuple[Expr, Expr, Expr]:
     """Score 0..100, class and limiting factor from the margins; what is NaN does not count."""
 
-    def on(name: str, x: Expr, unknown: float) -> Expr:
-        return knots(x.nan_to(unknown), *SCALES[name])
-
-    voltage = on("collapse", collapse, CAP).least(
-        where(low >= LIMIT, on("limit", limit, CAP), on("low", low, 1.0))
-    )  # fmt: skip
-    parts = concat([voltage, on("frequency", off, 0.0), on("imbalance", unbalance, 0.0), on("thermal", load, 0.0)])
+    rest = concat([off, unbalance, load]).nan_to(0.0)
+    known = concat([collapse.nan_to(CAP), limit.nan_to(CAP), low.nan_to(1.0), rest])
+    on = scales(known, list(SCALES.values()))
+    voltage = on.take([0]).least(where(low >= LIMIT, on.take([1]), on.take([2])))
+    parts = concat([voltage, on.take([3, 4, 5])])
     score = parts.low().clip(0.0, 100.0)
-    level = (score < _STABLE).number() + (score < _UNSTABLE).number()
+    level = (score < np.array([[_STABLE, _UNSTABLE]], np.float32)).number().sum()
     return score, level.integer(), (-parts).argmax()
 
 
@@ -160,11 +164,9 @@ class GridStability:
         self.constant = upstream = float(drops[int(np.argmin(errors))])
         w = self._fit(x, learn.y)
 
-        def grown(i: Inputs, level: float) -> Expr:
-            return where(i["v_low"] > level, _log_factor(i, level, w).exp() - 1.0, 0.0).clip(0.0, CAP)
-
         def function(i: Inputs) -> Mapping[str, Expr]:
-            collapse, limit = grown(i, COLLAPSE), grown(i, LIMIT)
+            grown = where(i["v_low"] > _LEVELS, _log_factor(i, w).exp() - 1.0, 0.0).clip(0.0, CAP)
+            collapse, limit = grown.take([0]), grown.take([1])
             # Collapse lies beyond the voltage limit.
             collapse = collapse.most(limit)
             score, level, factor = scores(
@@ -185,10 +187,10 @@ class GridStability:
         """Coefficients that fit both distances at once: least squares of the logarithms, large errors counted by their
         size only. Rows at the cap count where the equation stays below it."""
         i = Inputs(self.inputs, x.astype(np.float64))
-        truth = [(level, np.log1p(y[name])) for name, level in (("collapse", COLLAPSE), ("limit", LIMIT))]
+        truth = np.log1p(np.stack([y["collapse"], y["limit"]], axis=1))
 
         def errors(w: NDArray[np.float64]) -> NDArray[np.float64]:
-            return np.concatenate([_log_factor(i, level, w).a[:, 0] - log for level, log in truth])
+            return np.ravel(_log_factor(i, w).a - truth, order="F")
 
         start, most = (np.array([c[k] for c in _COEFFICIENTS]) for k in (1, 2))
         # A step of differences that float32 constants can tell.

@@ -119,31 +119,31 @@ class LoadBalancing:
     def _advise(
         self, i: Inputs, w: NDArray[np.float64], doubt: NDArray[np.float64], floor: float
     ) -> Mapping[str, Expr]:
-        load, line, own, drop, winding = ([i[f"move_{t}_{p.lower()}"] for p in _PAIR_NAMES] for t in _TERMS)
+        # A column for each move.
+        load, line, own, drop, winding = (i[[f"move_{t}_{p.lower()}" for p in _PAIR_NAMES]] for t in _TERMS)
         day = i[list(_CURRENTS)]
         mean = (day.sum() / 3.0).most(1e-6)
         score = _score(day, mean)
-        watts, use = [], []
+        share = line * w[0] + own * w[1] + drop * w[2] + winding * w[3]
+        scale = (
+            load / (mean * 3.0) * doubt[0] + own * doubt[1] + drop.abs() * doubt[2]
+            + (line - drop).abs() * doubt[3] + winding.abs() * doubt[4] + floor
+        )  # fmt: skip
+        # Three phases for each move.
+        to = np.zeros((len(PAIRS), 3), np.float32)
         for k, (x, y) in enumerate(PAIRS):
-            share = line[k] * w[0] + own[k] * w[1] + drop[k] * w[2] + winding[k] * w[3]
-            scale = (
-                load[k] / (mean * 3.0) * doubt[0] + own[k] * doubt[1] + drop[k].abs() * doubt[2]
-                + (line[k] - drop[k]).abs() * doubt[3] + winding[k].abs() * doubt[4] + floor
-            )  # fmt: skip
-            to = np.zeros((1, 3), np.float32)
-            to[0, x], to[0, y] = -1.0, 1.0
-            after = _score(day + load[k] * to, mean)
-            least = (share - scale) * i["day_infeed_w"]
-            saved = share * i["day_infeed_w"]
-            good = (least > 0.0) & (saved >= _WORTH_W) & (load[k] > 0.0) & (after >= score - _POINTS)
-            watts.append(saved)
-            use.append(where(good, least, -1.0))
-        code = concat([score * 0.0, *use]).argmax()
+            to[k, x], to[k, y] = -1.0, 1.0
+        moved = load.take(np.repeat(np.arange(len(PAIRS)), 3)) * to.reshape(1, -1)
+        after = _score(day.take([0, 1, 2] * len(PAIRS)) + moved, mean)
+        least = (share - scale) * i["day_infeed_w"]
+        saved = share * i["day_infeed_w"]
+        good = (least > 0.0) & (saved >= _WORTH_W) & (load > 0.0) & (after >= score - _POINTS)
+        code = concat([score * 0.0, where(good, least, -1.0)]).argmax()
         chosen = (code.number() - np.arange(1, 1 + len(PAIRS), dtype=np.float32)[None, :]).abs() < 0.5
         return {
             "balancingRecommendation": code,
             "balanceScore": score,
-            "lossReduction": where(chosen, concat(watts), 0.0).sum(),
+            "lossReduction": saved.chosen(chosen),
         }
 
     def _rows(self, samples: Samples) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
@@ -208,8 +208,8 @@ class LoadBalancing:
 
 
 def _score(day: Expr, mean: Expr) -> Expr:
-    """100 (1 - d / 2), within 0..100."""
-    away = (day - mean).abs().high() / mean
+    """100 (1 - d / 2), within 0..100, of each three columns."""
+    away = (day - mean).abs().highs(3) / mean
     return (100.0 - away * 50.0).clip(0.0, 100.0)
 
 

@@ -1,9 +1,9 @@
 """optimal_dispatch: the cheapest set points for the demand of the next 15 minutes, solved exactly in the graph.
 
 The demand is forecast (trees on its change); the dispatch is the equal incremental cost rule: every unit runs where its
-marginal cost is lambda, within its limits and its ramp, and lambda is found by bisection so that supply meets demand
-(Wood, Wollenberg, Sheble, Power Generation, Operation and Control, 3rd ed., 3.1). Between the last two lambdas it is
-interpolated, which makes it exact for units of constant cost, too.
+marginal cost is lambda, within its limits and its ramp, such that supply meets demand (Wood, Wollenberg, Sheble, Power
+Generation, Operation and Control, 3rd ed., 3.1). Supply is a polyline in lambda, bent where a unit meets a limit; the
+answer lies between two bends, with no search.
 """
 
 from __future__ import annotations
@@ -29,8 +29,7 @@ _STATE = ("demand", *(f"demand_lag{k}" for k in DEMAND_LAGS), "hour_sin", "hour_
 _INPUTS = ("rated_va", *_STATE, *_UNITS)
 _AT = {name: k for k, name in enumerate(_INPUTS)}
 _MINUTES = 15.0
-_STEPS = 34
-# A unit's marginal cost rises by at least so much from nothing to full power (share): bisection needs a slope.
+# A unit's marginal cost rises by at least so much from nothing to full power (share), so that a price says a power.
 _FLAT = 1e-3
 _RESERVE = 0.95
 # Less than this share of the cost is not worth a command.
@@ -43,19 +42,19 @@ def dispatch(low: Expr, high: Expr, linear: Expr, slope: Expr, demand: Expr) -> 
 
     Where the limits leave no room for the demand, the nearest they allow. Monotone in the demand.
     """
-
-    def at(price: Expr) -> Expr:
-        return ((price - linear) / slope).most(low).least(high)
-
-    under = (linear + slope * low).low() - 1.0
-    over = (linear + slope * high).high() + 1.0
-    for _ in range(_STEPS):
-        middle = (under + over) * 0.5
-        less = at(middle).sum() < demand
-        under, over = where(less, middle, under), where(less, over, middle)
-    least, most = at(under), at(over)
-    part = ((demand - least.sum()) / (most.sum() - least.sum()).most(1e-6)).clip(0.0, 1.0)
-    return least + (most - least) * part
+    # Supply as a function of the price is bent where a unit meets a limit, and straight between.
+    bends = concat([linear + slope * low, linear + slope * high])
+    unit = list(range(UNITS)) * 2 * UNITS
+    each = np.repeat(np.arange(2 * UNITS), UNITS)
+    low_at, high_at, linear_at, slope_at = (value.take(unit) for value in (low, high, linear, slope))
+    supply = ((bends.take(each) - linear_at) / slope_at).most(low_at).least(high_at).sums(UNITS)
+    less = supply < demand
+    # The last bend below the demand and the first one that meets it.
+    under = where(less, bends, bends.low() - 1.0).high()
+    over = where(less, bends.high() + 1.0, bends).low()
+    least, most = (((price - linear) / slope).most(low).least(high) for price in (under, over))
+    short, more = demand - least.sum(), most.sum() - least.sum()
+    return least + (most - least) * (short / more.most(1e-6)).clip(0.0, 1.0)
 
 
 class OptimalDispatch:
@@ -157,15 +156,13 @@ class OptimalDispatch:
         worth = saved > cost.abs() * _WORTH
         more = ((best - held) * first).sum()
         code = where(more > demand * 0.01, 1.0, where(more < demand * -0.01, 2.0, 3.0))
+        points = where(there, best * 1e3, np.nan)
         largest = best.high()
         # The first of the largest is the one that fails.
         rest = (high - where(best >= largest, high, 0.0)).sum()
         return {
             "dispatchRecommendation": where(worth, code, 0.0).integer(),
-            **{
-                f"setpoint{k + 1}": where(_column(there.number(), k) > 0.5, _column(best, k) * 1e3, np.nan)
-                for k in range(UNITS)
-            },
+            **{f"setpoint{k + 1}": points.take([k]) for k in range(UNITS)},
             "costSavings": saved.most(0.0),
             "reserveShortfall": (tight - rest).most(0.0) * 1e3,
         }
@@ -260,12 +257,6 @@ class _Units:
 
 def _facts(i: Inputs, name: str) -> Expr:
     return i[[f"unit{k}_{name}" for k in range(1, UNITS + 1)]]
-
-
-def _column(value: Expr, k: int) -> Expr:
-    pick = np.zeros((1, UNITS), np.float32)
-    pick[0, k] = 1.0
-    return (value * pick).sum()
 
 
 def _limits(i: Inputs) -> tuple[Expr, Expr]:

@@ -95,7 +95,7 @@ class PhaseImbalance:
             vuf = where(known, line, guess)
             low = where(known, line - line_width, (mark - width).exp() - _SHIFT).clip(0.0, 100.0)
             high = where(known, line + line_width, (mark + width).exp() - _SHIFT).clip(0.0, 100.0)
-            code = (vuf >= _LIMITS[0]).number() + (vuf >= _LIMITS[1]).number() + (vuf >= _LIMITS[2]).number()
+            code = (vuf >= np.array([_LIMITS], np.float32)).number().sum()
             v = i.abc("v")
             phase = (v - v.sum() / 3.0).abs().argmax().number()
             return {
@@ -103,7 +103,7 @@ class PhaseImbalance:
                 "vuf": vuf,
                 "vufLow": low,
                 "vufHigh": high,
-                "confidence": where(known, _sure(line, code, line_width, None), _sure(mark, code, width, _SHIFT)),
+                "confidence": _sure(known, (line, line_width), (mark, width), code),
                 "criticalPhase": where(vuf >= _LIMITS[0], phase, float(_BALANCED)).integer(),
             }
 
@@ -167,12 +167,16 @@ class PhaseImbalance:
         return judged
 
 
-def _sure(mark: Expr, code: Expr, width: float, shift: float | None) -> Expr:
-    """Probability that the truth lies in the chosen class: normal error whose 90 % half-width is `width`, on the
-    logarithmic scale with `shift`, else on the plain one; the normal curve as a logistic one of slope 1.702."""
-    slope = 1.702 * 1.645 / max(width, 1e-6)
-    edges = [float(np.log(e + shift)) if shift is not None else e for e in _LIMITS]
-    below = [((edge - mark) * slope).sigmoid() for edge in edges]
-    upper = where(code < 0.5, below[0], where(code < 1.5, below[1], where(code < 2.5, below[2], 1.0)))
-    lower = where(code < 0.5, 0.0, where(code < 1.5, below[0], where(code < 2.5, below[1], below[2])))
-    return (upper - lower).clip(0.0, 1.0)
+def _sure(known: Expr, exact: tuple[Expr, float], guess: tuple[Expr, float], code: Expr) -> Expr:
+    """Probability that the truth lies in the chosen class. Error is taken as normal about a value whose 90 %
+    half-width is given, on the logarithmic scale with `_SHIFT` for a guess; the normal curve as a logistic one of
+    slope 1.702."""
+    edges = np.array([_LIMITS])
+    slopes = [1.702 * 1.645 / max(width, 1e-6) for _, width in (exact, guess)]
+    away = where(known, (edges - exact[0]) * slopes[0], (np.log(edges + _SHIFT) - guess[0]) * slopes[1])
+    below = away.sigmoid()
+    # Below an edge, at most; the last class has none.
+    least, most = code * 0.0, code * 0.0 + 1.0
+    share = concat([below, most]) - concat([least, below])
+    chosen = (code - np.arange(len(_CLASSES), dtype=np.float32)[None, :]).abs() < 0.5
+    return share.chosen(chosen).clip(0.0, 1.0)

@@ -289,16 +289,13 @@ def _advice(i: Inputs, laws: _Laws) -> dict[str, Expr]:
     wrong = where(stays, outside, 0.0).high() > 0.0
     clears = stays | (saving > row.doubt(tap, step) * laws.doubt) | wrong
     worth = where(there & clears, saving - outside * _OUTSIDE, -_NOWHERE)
-    at = worth.argmax().number()
-    d_tap = ((at + 0.5) / float(13)).floor()
-    d_step = at - d_tap * 13.0 - 6.0
-    d_tap = d_tap - 4.0
+    best = (worth.argmax().number() - np.arange(_TAP.size, dtype=np.float32)[None, :]).abs() < 0.5
+    d_tap, d_step, saved = tap.chosen(best), step.chosen(best), saving.chosen(best)
     moves, switches = d_tap.abs() > 0.5, d_step.abs() > 0.5
     text = where(
         moves & switches, 5.0,
         where(moves, where(d_tap > 0.0, 1.0, 2.0), where(switches, where(d_step > 0.0, 3.0, 4.0), 0.0)),
     )  # fmt: skip
-    saved = -laws.losses(row, d_tap, d_step)
     level = laws.level(row.level()).most(1e-5)
     return {
         "optimalConfiguration": text.integer(),

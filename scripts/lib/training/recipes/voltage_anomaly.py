@@ -75,21 +75,29 @@ class VoltageAnomaly:
 
     def _columns(self, i: Inputs) -> Expr:
         """Phase-symmetric: which phase is odd must not matter to the forest."""
-        phased = {name: i.abc(name).nan_to(0.0) for name in _PHASED}
-        v, r, z = phased["v"], phased["residual"], phased["residual_z"]
-        lag, far = v - phased["v_lag1"], v - phased["v_mean128"]
-        spread = phased["v_spread"]
-        columns = []
-        for x in (r, lag, far):
-            columns += [x.abs().high(), x.abs().low(), x.high() - x.low(), x.sum() / 3.0]
-        columns += [z.abs().high(), z.high() - z.low(), spread.high(), spread.low()]
-        columns += [spread.low() / (spread.sum() / 3.0 + 1e-4), phased["v_std128"].high(), phased["v_std128"].low()]
-        columns += [phased["v_step"].abs().high(), phased["source_sigma"].high(), v.high(), v.low(), v.high() - v.low()]
-        single = [i[name] for name in ("p_step", "q_step")]
-        columns += [x.abs() for x in single]
-        columns += [i["p_total"] - i["p_total_mean16"], i["q_total"] - i["q_total_mean16"], i["p_total_std16"]]
-        columns += [i["gap_s"], i["window_span_s"], i["readings_seen"]]
-        return concat(columns)
+        # Three phases beside each other, so that each step is one for all.
+        phased = i[[f"{name}_{x}" for name in _PHASED for x in "abc"]].nan_to(0.0)
+        v = phased.take(_phases("v", "v"))
+        groups = concat([phased, v - phased.take(_phases("v_lag1", "v_mean128"))])
+        named = (*_PHASED, "lag", "far")
+        size = groups.abs()
+        made = {"high": groups.highs(3), "low": groups.lows(3), "mean": groups.sums(3) / 3.0,
+                "size": size.highs(3), "least": size.lows(3)}  # fmt: skip
+        made["range"] = made["high"] - made["low"]
+        parts = list(made)
+        everything = concat(list(made.values()))
+        want = [(name, part) for name in ("residual", "lag", "far") for part in ("size", "least", "range", "mean")]
+        want += [("residual_z", "size"), ("residual_z", "range"), ("v_spread", "high"), ("v_spread", "low")]
+        later = [("v_std128", "high"), ("v_std128", "low"), ("v_step", "size"), ("source_sigma", "high"),
+                 ("v", "high"), ("v", "low"), ("v", "range")]  # fmt: skip
+        at = {(name, part): k * len(named) + n for k, part in enumerate(parts) for n, name in enumerate(named)}
+        spread = everything.take([at["v_spread", "low"]]) / (everything.take([at["v_spread", "mean"]]) + 1e-4)
+        return concat(
+            [everything.take([at[w] for w in want]), spread, everything.take([at[w] for w in later]),
+             i[("p_step", "q_step")].abs(),
+             i[("p_total", "q_total")] - i[("p_total_mean16", "q_total_mean16")],
+             i[("p_total_std16", "gap_s", "window_span_s", "readings_seen")]]
+        )  # fmt: skip
 
     def learn(self, data: Data) -> tuple[ModelFunction, dict[str, Any]]:
         learn, _ = data.rows(self)
@@ -167,6 +175,11 @@ class VoltageAnomaly:
         judged.facts[f"recall of rows by fault (model, baseline), {on}"] = recall
         judged.facts[f"false alarms of the baseline, {on}"] = round(float((simple[~truth] > 3).mean()), 6)
         return judged
+
+
+def _phases(*names: str) -> list[int]:
+    """Where the three phases of these stand among all of `_PHASED`."""
+    return [3 * _PHASED.index(name) + k for name in names for k in range(3)]
 
 
 def average_precision(truth: NDArray[np.bool_], score: NDArray[Any]) -> float:
