@@ -31,9 +31,9 @@ _TEXT: Final = {
     "Abs": "np.abs({0})", "Exp": "np.exp({0})", "Log": "np.log({0})", "Sqrt": "np.sqrt({0})",
     "Floor": "np.floor({0})", "Ceil": "np.ceil({0})", "IsNaN": "np.isnan({0})", "Sigmoid": "1 / (1 + np.exp(-{0}))",
     "Max": "np.maximum({0}, {1})", "Min": "np.minimum({0}, {1})", "Where": "np.where({0}, {1}, {2})",
-    "ReduceSum": "{0}.sum(1, keepdims=True)", "ReduceMax": "{0}.max(1, keepdims=True)",
-    "ReduceMin": "{0}.min(1, keepdims=True)", "ArgMax": "{0}.argmax(1)[:, None]",
+    "ArgMax": "{0}.argmax(1)[:, None]",
 }  # fmt: skip
+_REDUCED: Final = {"ReduceSum": "sum", "ReduceMax": "max", "ReduceMin": "min"}
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,35 @@ def _widths(model: onnx.ModelProto) -> dict[str, int]:
     return {v.name: v.type.tensor_type.shape.dim[-1].dim_value for v in shaped if v.type.tensor_type.shape.dim}
 
 
+def _plain_sums(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same graph with one sum wherever ours adds two or three columns at a time (`training.expr`): so would
+    anybody write it who does not ask for the same bits wherever a row lies."""
+    constants = _constants(model)
+    plain = onnx.ModelProto()
+    plain.CopyFrom(model)
+    made_by = {node.output[0]: node for node in plain.graph.node}
+    read = {name for node in plain.graph.node if node.op_type == "ReduceSum" for name in node.input[:1]}
+    for node in plain.graph.node:
+        if node.op_type != "ReduceSum" or node.output[0] in read:
+            continue
+        shaped = node
+        while shaped.op_type in ("ReduceSum", "Reshape", "Pad") and shaped.input[0] in made_by:
+            before = made_by[shaped.input[0]]
+            if before.op_type not in ("ReduceSum", "Reshape", "Pad"):
+                break
+            shaped = before
+        if shaped.op_type != "Reshape":
+            continue
+        # Without groups of its own a row is summed as it stands.
+        if constants[shaped.input[1]][1] == 1:
+            node.input[0] = shaped.input[0]
+            node.ClearField("attribute")
+            node.attribute.append(onnx.helper.make_attribute("keepdims", 1))
+        else:
+            node.input[0] = shaped.output[0]
+    return plain
+
+
 def _is_margin(model: onnx.ModelProto, name: str, constants: Mapping[str, Any]) -> bool:
     """Whether a value meets nothing but constants on its only way, to a logistic function: a classifier's margin.
 
@@ -109,6 +138,7 @@ def parts_of(name: str, model: onnx.ModelProto) -> list[Part]:
 
 def _linear(model: onnx.ModelProto, constants: Mapping[str, NDArray[Any]]) -> Part:
     """Columns times coefficients, summed, plus the intercept."""
+    model = _plain_sums(model)
     made_by = {node.output[0]: node for node in model.graph.node}
     for add in model.graph.node:
         total = made_by.get(add.input[0]) if add.op_type == "Add" else None
@@ -212,7 +242,7 @@ def convert(part: Part) -> bytes:
 
 def numpy_source(model: onnx.ModelProto, parts: Sequence[Part]) -> tuple[str, dict[str, Any]]:
     """A Python function of `x` and of the parts `part0`, `part1`, ...; and the constants that it names."""
-    constants = _constants(model)
+    model, constants = _plain_sums(model), _constants(model)
     called = {part.gives: (number, part.reads) for number, part in enumerate(parts)}
     place: dict[str, str] = {model.graph.input[0].name: "x"}
     held: dict[str, Any] = {"np": np}
@@ -267,9 +297,12 @@ def _spelled(node: onnx.NodeProto, at: Callable[[str], str], constants: Mapping[
         return f"{first}.astype(np.{onnx.helper.tensor_dtype_to_np_dtype(_attributes(node)['to']).name})"
     if node.op_type == "Concat":
         return f"np.concatenate(({', '.join(at(i) for i in node.input)}), 1)"
-    # The axes of a reduction are always the columns.
-    inputs = node.input[:1] if node.op_type.startswith("Reduce") else node.input
-    return _TEXT[node.op_type].format(*(at(i) for i in inputs))
+    if node.op_type == "Reshape":
+        return f"{first}.reshape(len({first}), {', '.join(map(str, constants[node.input[1]][1:].tolist()))})"
+    if node.op_type in _REDUCED:
+        # The axis of a reduction is always the last one.
+        return f"{first}.{_REDUCED[node.op_type]}(-1, keepdims={bool(_attributes(node).get('keepdims', 1))})"
+    return _TEXT[node.op_type].format(*(at(i) for i in node.input))
 
 
 def _wanted(part: Part) -> list[str]:

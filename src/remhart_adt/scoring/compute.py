@@ -5,7 +5,6 @@ No reduction across readings and no BLAS call: a row's bits do not depend on the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -30,6 +29,12 @@ _DIP: Final = 0.03
 # Where the three phases of a feature begin: they stand beside each other in the table.
 _FIRST: Final = {name[:-2]: at for name, at in INDEX.items() if name.endswith("_a") and f"{name[:-2]}_b" in INDEX}
 assert all(INDEX[f"{name}_b"] == at + 1 and INDEX[f"{name}_c"] == at + 2 for name, at in _FIRST.items())
+# The series that `_stats` describes, and where what it says of them stands.
+_STATS: Final = ("v_mean", "i_max", "p_total", "q_total", "f_deviation")
+_STATS_AT: Final = {
+    what: np.array([INDEX[f"{name}_{what}"] for name in _STATS])
+    for what in ("mean16", "std16", "min16", "max16", "slope16")
+}
 _SQRT3: Final = float(np.sqrt(3.0))
 # Order of the columns `slot_features` reads, then the rest of the twin's constants.
 _POINT_COLUMNS: Final = 15
@@ -222,8 +227,7 @@ def _window(out: F64, windows: Windows, step: Step, twin: F64, quality: NDArray[
     v_mean = total[:, :, 0] / np.maximum(n[:, :, 0], 1) / twin[:, :1]
     p, q = total[:, :, 2] / base, total[:, :, 3] / base
     f = raw[:, :, _C["freq"]] / twin[:, 7:8] - 1
-    names = ("v_mean", "i_max", "p_total", "q_total", "f_deviation")
-    _stats(out, names, np.stack((v_mean, i_max, p, q, f), axis=1), seconds)
+    _stats(out, np.stack((v_mean, i_max, p, q, f), axis=1), seconds)
     _phases(out, "v_step", v[:, -1] - v[:, -2])
     spread_high = np.fmax.reduce(v, axis=1)
     _phases(out, "v_spread", spread_high - np.fmin.reduce(v, axis=1))
@@ -277,8 +281,8 @@ def _masked_mean(x: F64, where: NDArray[np.bool_] | np.bool_) -> F64:
     return np.where(n > 0, np.where(use, x, 0.0).sum(-1) / np.maximum(n, 1), np.nan)
 
 
-def _stats(out: F64, names: Sequence[str], x: F64, seconds: F64) -> None:
-    """Mean, deviation, extremes and slope (per minute) of the series `names`, (m, series, readings)."""
+def _stats(out: F64, x: F64, seconds: F64) -> None:
+    """Mean, deviation, extremes and slope (per minute) of the series of `_STATS`, (m, series, readings)."""
     have = ~np.isnan(x)
     n = have.sum(2)
     some = np.maximum(n, 1)
@@ -296,8 +300,7 @@ def _stats(out: F64, names: Sequence[str], x: F64, seconds: F64) -> None:
         "slope16": np.where((n > 1) & (tt > 0), (t_away * away).sum(2) / np.where(tt > 0, tt, 1), np.nan),
     }
     for what, values in columns.items():
-        for k, name in enumerate(names):
-            out[:, INDEX[f"{name}_{what}"]] = values[:, k]
+        out[:, _STATS_AT[what]] = values
 
 
 def _far(out: F64, windows: Windows, step: Step, twin: F64) -> None:

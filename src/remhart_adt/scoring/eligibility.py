@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,6 @@ from remhart_adt.scoring.due import answering
 from remhart_adt.scoring.features import INDEX
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from remhart_adt.scoring.manifest import Entry, Needs
     from remhart_adt.scoring.windows import Windows
 
@@ -47,11 +46,19 @@ class Prepared:
     quarter: NDArray[np.bool_]
     seen: NDArray[np.int64]
     row: NDArray[np.int64]
+    _known: dict[Hashable, NDArray[Any] | None] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def take(self, chosen: NDArray[np.int64]) -> Prepared:
         """Some of the accepted readings."""
-        parts = (getattr(self, field.name)[chosen] for field in fields(self)[1:])
+        parts = (getattr(self, field.name)[chosen] for field in fields(self)[1:] if field.init)
         return Prepared(self.accepted, *parts)
+
+    def where(self, what: Hashable, of: Callable[[], NDArray[Any]]) -> NDArray[Any] | None:
+        """What `of` finds, None when that is nothing. Models ask for the same things, which are looked for once."""
+        if what not in self._known:
+            found = of()
+            self._known[what] = found if found.any() else None
+        return self._known[what]
 
 
 def due_readings(
@@ -93,75 +100,75 @@ def eligibility(
     reason = np.zeros(n, np.int32)
     reasons = [""]
 
-    def fail(where: NDArray[np.bool_], text: str) -> None:
-        if not where.any():
+    def fail(where: NDArray[np.bool_] | None, text: str) -> None:
+        if where is None:
             return
         where = where & (reason == 0)
         if where.any():
             reason[where] = len(reasons)
             reasons.append(text)
 
-    def fail_counted(have: NDArray[np.float32], least: int, what: str) -> None:
-        low = ~(have > least - 0.5)
-        if not low.any():
+    def fail_counted(name: str, scale: float, least: int, what: str) -> None:
+        have = prepared.seen.astype(np.float32) if name == "seen" else features[:, INDEX[name]] * scale
+        low = prepared.where((name, least), lambda: ~(have > least - 0.5))
+        if low is None:
             return
-        low &= reason == 0
+        low = low & (reason == 0)
         counts = np.rint(np.nan_to_num(have)).astype(np.int64)
         for count in np.unique(counts[low]).tolist():
             fail(low & (counts == count), f"cold start: {count} of {least} {what}")
 
     enough = ~absent.take(needs.instead_at, axis=1).all(1) if needs.instead else None
 
-    def fail_measured(where: NDArray[np.bool_], text: str) -> None:
-        fail(where if enough is None else where & ~enough, text)
+    def fail_measured(where: NDArray[np.bool_] | None, text: str) -> None:
+        fail(where if enough is None or where is None else where & ~enough, text)
 
-    fail(prepared.bad, "quality bad")
-    if needs.phases > 1 and not phases.all():
-        fail_measured(phases.sum(1) < needs.phases, f"needs {needs.phases} metered phases")
-    _fail_missing(needs, absent, phases, fail_measured)
-    if needs.rating:
-        fail_measured(~prepared.rated, "no rated current")
-    if needs.energised:
-        with np.errstate(invalid="ignore"):
-            fail(features[:, INDEX["v_max"]] < _DEAD, "not energised")
-    if needs.load > 0:
-        low = ~(features[:, INDEX["i_max"]] >= needs.load)
-        fail_measured(low, f"load below {needs.load:.0%} of the rating")
-    if needs.importing:
-        with np.errstate(invalid="ignore"):
-            fail(features[:, INDEX["p_total"]] < 0, "feeding back")
-    if needs.readings > 1:
-        fail_counted(prepared.seen.astype(np.float32), needs.readings, "readings")
-    if needs.quarters_of_day:
-        fail_counted(features[:, INDEX["slots_day"]] * 96, needs.quarters_of_day, "quarter hours")
-    if needs.quarters_of_line:
-        fail_counted(features[:, INDEX["slots_line"]], needs.quarters_of_line, "quarter hours")
-    if needs.quarters_of_voltage:
-        have = features[:, INDEX["quality_windows"]]
-        fail_counted(have, needs.quarters_of_voltage, "quarter hours with voltage")
-    if needs.frequency_s:
-        spacing = features[:, INDEX["f_spacing_s"]]
-        with np.errstate(invalid="ignore"):
-            fail(spacing > needs.frequency_s, f"frequency less often than every {needs.frequency_s:g} s")
-        fail(np.isnan(features[:, INDEX["f_lag10"]]), "less than 10 s of frequency")
-    if needs.quarters_of_current:
-        have = features[:, INDEX["slots_current"]]
-        fail_counted(have, needs.quarters_of_current, "quarter hours with current")
+    with np.errstate(invalid="ignore"):
+        fail(prepared.where("bad", lambda: prepared.bad), "quality bad")
+        if needs.phases > 1:
+            few = prepared.where(("phases", needs.phases), lambda: phases.sum(1) < needs.phases)
+            fail_measured(few, f"needs {needs.phases} metered phases")
+        _fail_missing(needs, prepared, fail_measured)
+        if needs.rating:
+            fail_measured(prepared.where("rating", lambda: ~prepared.rated), "no rated current")
+        if needs.energised:
+            fail(prepared.where("dead", lambda: features[:, INDEX["v_max"]] < _DEAD), "not energised")
+        if needs.load > 0:
+            low = prepared.where(("load", needs.load), lambda: ~(features[:, INDEX["i_max"]] >= needs.load))
+            fail_measured(low, f"load below {needs.load:.0%} of the rating")
+        if needs.importing:
+            fail(prepared.where("export", lambda: features[:, INDEX["p_total"]] < 0), "feeding back")
+        if needs.readings > 1:
+            fail_counted("seen", 1.0, needs.readings, "readings")
+        if needs.quarters_of_day:
+            fail_counted("slots_day", 96.0, needs.quarters_of_day, "quarter hours")
+        if needs.quarters_of_line:
+            fail_counted("slots_line", 1.0, needs.quarters_of_line, "quarter hours")
+        if needs.quarters_of_voltage:
+            fail_counted("quality_windows", 1.0, needs.quarters_of_voltage, "quarter hours with voltage")
+        if needs.frequency_s:
+            rare = prepared.where(
+                ("rare", needs.frequency_s), lambda: features[:, INDEX["f_spacing_s"]] > needs.frequency_s
+            )
+            fail(rare, f"frequency less often than every {needs.frequency_s:g} s")
+            short = prepared.where("short", lambda: np.isnan(features[:, INDEX["f_lag10"]]))
+            fail(short, "less than 10 s of frequency")
+        if needs.quarters_of_current:
+            fail_counted("slots_current", 1.0, needs.quarters_of_current, "quarter hours with current")
     return reason, tuple(reasons)
 
 
-def _fail_missing(
-    needs: Needs, absent: NDArray[np.bool_], phases: NDArray[np.bool_], fail: Callable[[NDArray[np.bool_], str], None]
-) -> None:
+def _fail_missing(needs: Needs, prepared: Prepared, fail: Callable[[NDArray[np.bool_] | None, str], None]) -> None:
     """One reason per set of missing channels; a channel of a phase that is not metered is not missed."""
-    if not needs.channels or not len(absent):
+    if not needs.channels:
         return
-    missed = absent.take(needs.channels_at, axis=1)
-    if not missed.any():
+    found = prepared.where(needs.channels, lambda: prepared.absent.take(needs.channels_at, axis=1))
+    if found is None:
         return
+    missed = found.copy()
     for k, name in enumerate(needs.channels):
         if name in _PHASE_OF:
-            missed[:, k] &= phases[:, PHASES.index(_PHASE_OF[name])]
+            missed[:, k] &= prepared.phases[:, PHASES.index(_PHASE_OF[name])]
     code = (missed * (1 << np.arange(len(needs.channels)))).sum(1)
     for one in np.unique(code[code > 0]).tolist():
         listed = ", ".join(name for k, name in enumerate(needs.channels) if one >> k & 1)

@@ -46,13 +46,14 @@ def _at(*back: int) -> NDArray[np.intp]:
 
 _P_AT: Final = _at(*LAGS_P)
 _Q_AT: Final = _at(*LAGS_Q)
-_SAME: Final = tuple(
-    (f"p_same_{name}", _at(*back))
-    for name, back in (
-        ("15min", [k * _DAY for k in range(1, 8)]), ("1h", [k * _DAY - 3 for k in range(1, 8)]),
-        ("24h", [1 + k * _DAY for k in range(7)]),
-    )
+# The same quarter hour on seven days, for each horizon.
+_SAME: Final = ("p_same_15min", "p_same_1h", "p_same_24h")
+_SAME_AT: Final = np.stack(
+    [_at(*(k * _DAY for k in range(1, 8))), _at(*(k * _DAY - 3 for k in range(1, 8))),
+     _at(*(1 + k * _DAY for k in range(7)))]
 )  # fmt: skip
+_P_NAMES: Final = tuple((f"p_lag{k}", at) for k, at in zip(LAGS_P, _P_AT.tolist(), strict=True))
+_Q_NAMES: Final = tuple((f"q_lag{k}", at) for k, at in zip(LAGS_Q, _Q_AT.tolist(), strict=True))
 _LAST_AND_SAME: Final = _at(1, *(k * _DAY for k in range(1, 8)))
 # Prior of the source-impedance fit: about 3 % drop at rated load, resistive; weight as of half a p.u.^2 of load
 # variation, so that a flat load keeps the prior and a varying one overrules it within hours.
@@ -75,10 +76,8 @@ def slot_features(windows: Windows, row: NDArray[np.int64], slot: NDArray[np.int
     base = (3 * vn * current)[:, None]
     days = _gather(windows.long, windows.long_tag, row, slot, _BEFORE, LONG_SLOTS + SLACK)
     p, q = np.ascontiguousarray(long[:, :, 0]) / base, np.ascontiguousarray(long[:, :, 1]) / base
-    for k, at in zip(LAGS_P, _P_AT.tolist(), strict=True):
-        columns[f"p_lag{k}"] = p[:, at]
-    for k, at in zip(LAGS_Q, _Q_AT.tolist(), strict=True):
-        columns[f"q_lag{k}"] = q[:, at]
+    columns.update((name, p[:, at]) for name, at in _P_NAMES)
+    columns.update((name, q[:, at]) for name, at in _Q_NAMES)
     _load_shape(columns, p)
     _thermal(columns, short, current, oil_rise, ratio, exponent, oil_minutes)
     _source_fit(columns, short, vn, current)
@@ -125,8 +124,7 @@ def _load_shape(columns: dict[str, F64], p: F64) -> None:
     columns["p_day_max"] = np.where(enough, np.where(have, day, -np.inf).max(1), np.nan)
     columns["p_day_min"] = np.where(enough, np.where(have, day, np.inf).min(1), np.nan)
     columns["slots_day"] = n / _DAY
-    for name, at in _SAME:
-        columns[name] = _seasonal(p.take(at, axis=1))
+    columns.update(zip(_SAME, _seasonal(p.take(_SAME_AT, axis=1)).T, strict=True))
     # The lags 1 to 4 stand at 0 to 3, 97 to 100 at 96 to 99.
     now, then = (p[:, k : k + 4] for k in (0, _DAY))
     columns["p_over_yesterday"] = (
@@ -135,10 +133,10 @@ def _load_shape(columns: dict[str, F64], p: F64) -> None:
 
 
 def _seasonal(stack: F64) -> F64:
-    """Mean of those days (m, k) that are there; NaN when none is."""
+    """Mean of those days (..., k) that are there; NaN when none is."""
     have = ~np.isnan(stack)
-    n = have.sum(1)
-    return np.where(n > 0, np.where(have, stack, 0.0).sum(1) / np.maximum(n, 1), np.nan)
+    n = have.sum(-1)
+    return np.where(n > 0, np.where(have, stack, 0.0).sum(-1) / np.maximum(n, 1), np.nan)
 
 
 def _thermal(
