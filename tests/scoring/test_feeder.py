@@ -82,6 +82,14 @@ def test_members_sampled_every_quarter_hour_count() -> None:
     assert engine.feeder([windows], FEEDER, MEMBERS)["energy_loss"].status is Status.OK
 
 
+@pytest.mark.parametrize("every", [2, 5, 8, 16, 24])
+def test_no_interval_between_readings_is_worse_than_another(every: int) -> None:
+    """Readings every eight minutes once shared one place, so that no minute was ever complete."""
+    engine, windows = Engine.load(), Windows(INFOS)
+    windows.push(readings(4, every_us=every * MINUTE_US))
+    assert engine.feeder([windows], FEEDER, MEMBERS)["energy_loss"].status is Status.OK
+
+
 def test_reverse_power_dead_feeder_and_missing_power_abstain() -> None:
     engine = Engine.load()
     p = slice(C["p_a"], C["p_c"] + 1)

@@ -238,3 +238,19 @@ def test_a_snapshot_of_version_2_is_read_and_what_it_lacked_starts_empty() -> No
     before = windows.short_tag != np.iinfo(np.int32).min
     assert np.isfinite(windows.short[..., 16][before]).all()
     assert np.isnan(old.short[..., 16]).sum() > np.isnan(windows.short[..., 16]).sum()
+
+
+@pytest.mark.parametrize("every_min", [1, 3, 8, 16, 40])
+@pytest.mark.parametrize("size", [1, 3, 60])
+def test_the_newest_minutes_are_kept_whatever_lies_between_them(every_min: int, size: int) -> None:
+    info = INFOS[1]
+    times = minutes(40, every_us=every_min * MINUTE_US)
+    cells, windows = values(info, times), Windows([info])
+    for k in range(0, len(times), size):
+        part = slice(k, k + size)
+        windows.push(batch([info.point_id], np.zeros(len(times[part])), times[part], cells[part]))
+    tags = windows.minute_tag[0]
+    order = np.argsort(tags)
+    assert (tags[order] == times[-len(tags) :] // MINUTE_US).all()
+    p_a = windows.minute_sum[0, :, 0] / windows.minute_n[0, :, 0]
+    assert p_a[order] == pytest.approx(cells[-len(tags) :, C["p_a"]], rel=1e-6)

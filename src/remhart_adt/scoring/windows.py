@@ -350,8 +350,7 @@ class Windows:
         start = np.flatnonzero(change)
         segment = np.cumsum(change) - 1
         seg_row, seg_minute = row[start], minute[start]
-        cell = seg_minute % MINUTES
-        goes_on = self.minute_tag[seg_row, cell] == seg_minute
+        cell, goes_on = self._minute_cells(seg_row, seg_minute)
         total = np.where(goes_on[:, None], self.minute_sum[seg_row, cell], 0.0)
         n = np.where(goes_on[:, None], self.minute_n[seg_row, cell], 0)
         _add(total, n, segment, columns, have)
@@ -362,6 +361,24 @@ class Windows:
         self.minute_sum[seg_row, cell] = total
         self.minute_n[seg_row, cell] = n
         self.minute_tag[seg_row, cell] = seg_minute
+
+    def _minute_cells(
+        self, row: NDArray[np.int64], minute: NDArray[np.int64]
+    ) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+        """Where minutes (ascending within a row) are kept, and whether they are there already: a new one takes the
+        place of the oldest, whatever the interval between readings."""
+        tags = self.minute_tag[row]
+        same = tags == minute[:, None]
+        goes_on = np.asarray(same.any(1))
+        first = begins(row)
+        if first.all():
+            return np.where(goes_on, same.argmax(1), tags.argmin(1)), goes_on
+        start = np.flatnonzero(first)
+        number = np.arange(len(row)) - np.repeat(start, np.diff(np.append(start, len(row))))
+        # The first of a row may go on; each new one after it takes the next oldest place.
+        taken = number - goes_on[start][np.cumsum(first) - 1]
+        oldest = np.take_along_axis(np.argsort(tags, axis=1, kind="stable"), (taken % MINUTES)[:, None], 1)[:, 0]
+        return np.where(goes_on, same.argmax(1), oldest), goes_on
 
     def snapshot(self) -> bytes:
         """This state as bytes, with the ids it is for; points in the order of their ids, so that equal states are
