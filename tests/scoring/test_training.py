@@ -150,6 +150,21 @@ class Taken(Exception):
     """The worlds that would have been made."""
 
 
+def test_later_feeders_have_worlds_of_their_own_and_no_part_in_anything_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs: list[Any] = []
+    monkeypatch.setattr(gather, "_run", lambda given, *_: jobs.extend(given) or take(given, 1, ""))
+    with pytest.raises(Taken):
+        gather.later_sets(1, {kind for made in sets.SETS for kind in made.kinds}, plans.LATER_FEEDERS)
+    used = [plan for made in sets.SETS for quick in (True, False) for plan in made.split(quick).every]
+    assert not {plan.feeder for plan in used} & set(plans.LATER_FEEDERS)
+    for feeder in plans.LATER_FEEDERS:
+        mine = [(made.name, plan.seed) for made, plan in jobs if plan.feeder == feeder]
+        asked = [(made.name, plan.seed) for made in sets.SETS for plan in made.split(False).test_feeder]
+        assert len(set(mine)) == len(mine) == len(asked)
+        assert not {seed for _, seed in mine} & {plan.seed for plan in used}
+    assert len({plan.seed for _, plan in jobs}) > len({seed for _, seed in mine})
+
+
 def take(jobs: list[tuple[sets.WorldSet, Any]], _workers: int, _what: str) -> list[dict[str, Any]]:
     raise Taken([(made.name, plan.seed) for made, plan in jobs])
 

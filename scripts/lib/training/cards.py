@@ -25,6 +25,10 @@ _FRESH = (
     "The figures above were looked at while the models were made. These are of the same weeks and feeders with other "
     "seeds (other loads, faults, meters), judged when the model was finished; nothing was changed after them."
 )
+_LATER = (
+    "These feeders were drawn after every model was finished, unlike in size, length, customers and network to the "
+    "others, and judged once; nothing was changed after them."
+)
 _AGAIN = ", because a first figure was not clear of zero in the life before"
 _SIMULATED = "Simulated with OpenDSS on this project's feeders"
 _BEGIN, _END = "<!-- models -->\n", "<!-- /models -->\n"
@@ -108,6 +112,12 @@ def card(
         lines += ["", f"`scripts/evaluate --fresh {lives}`" + (_AGAIN if k else "") + ":", ""]
         lines += ["| metric | test set | n | model | baseline | gain |", "|---|---|---|---|---|---|"]
         lines += _rows(fresh["metrics"])
+    if "later" in result:
+        later = result["later"]
+        lines += ["", "## Feeders drawn later", "", _LATER, ""]
+        lines += [f"`scripts/evaluate --feeders {' '.join(later['feeders'])}`:", ""]
+        lines += ["| metric | feeder | n | model | baseline | gain |", "|---|---|---|---|---|---|"]
+        lines += _rows(later["metrics"])
     unclear = [m for m in result["metrics"] if not m["gain_low"] > 0]
     if unclear:
         lines += ["", "Where it does not clearly beat the baseline: "

@@ -16,8 +16,9 @@ import numpy as np
 from remhart_adt.scoring.manifest import read_manifest
 from remhart_adt.scoring.sessions import Model
 from training.cards import write_cards, write_feature_table, write_readme_table
-from training.gather import TestSets, cached, test_sets
+from training.gather import TestSets, cached, later_sets, test_sets
 from training.measured import measured
+from training.plans import LATER_FEEDERS
 from training.plots import curve
 from training.publish import read_manifest_rows, rows_of, write_manifest
 from training.recipe import Recipe
@@ -122,6 +123,13 @@ def _fresh(options: argparse.Namespace, names: Collection[str]) -> dict[str, dic
     return {name: {"lives": options.fresh, "metrics": result["metrics"]} for name, result in judged.items()}
 
 
+def _later(options: argparse.Namespace, names: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Figures on feeders that were drawn when the models were finished."""
+    sets = cached(options.cache, lambda: later_sets(options.workers, kinds(names), options.feeders))
+    judged = judge_all(options.models, names, sets)
+    return {name: {"feeders": options.feeders, "metrics": result["metrics"]} for name, result in judged.items()}
+
+
 def _mini(folder: Path, names: Collection[str], sets: TestSets, target: Path) -> None:
     """A few rows of the unseen feeder per model, with truth and baseline figures, for the gate in the tests."""
     entries = read_manifest(folder).entries
@@ -150,6 +158,10 @@ def main() -> int:
         "--fresh", type=int, nargs="+", default=[], metavar="K",
         help="only judge on other lives of the test worlds, pooled, and --cards",
     )  # fmt: skip
+    parser.add_argument(
+        "--feeders", nargs="+", choices=LATER_FEEDERS, default=[],
+        help="only judge on these feeders, which were drawn after the models were finished, and --cards",
+    )  # fmt: skip
     parser.add_argument("--measured", action="store_true", help="only judge on the measured series again, and --cards")
     parser.add_argument("--cache", type=Path, help="keep the simulated samples in this file, and use them when there")
     options = parser.parse_args()
@@ -164,6 +176,13 @@ def main() -> int:
             fresh = figures["models"][name].setdefault("fresh", [])
             fresh[:] = [one for one in fresh if one["lives"] != options.fresh] + [result]
         store.write_text(json.dumps(figures, indent=1) + "\n")
+    elif options.feeders:
+        names = options.only or list(json.loads(store.read_text())["models"])
+        later = _later(options, names)
+        figures = json.loads(store.read_text())
+        for name, result in later.items():
+            figures["models"][name]["later"] = result
+        store.write_text(json.dumps(figures, indent=1) + "\n")
     elif options.measured:
         figures = json.loads(store.read_text())
         _add_measured(figures["models"], figures["models"])
@@ -177,8 +196,8 @@ def main() -> int:
         _add_measured(judged, old["models"])
         for name, result in judged.items():
             before = old["models"].get(name, {})
-            if "fresh" in before and before["sha256"] == result["sha256"]:
-                result["fresh"] = before["fresh"]
+            if before.get("sha256") == result["sha256"]:
+                result |= {part: before[part] for part in ("fresh", "later") if part in before}
         known = old if options.only else {"models": {}, "speed": {}}
         figures = {
             part: {name: new.get(name, known[part].get(name)) for name in present if name in new or name in known[part]}

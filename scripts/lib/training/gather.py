@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import sys
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
@@ -14,17 +14,19 @@ from typing import Any, Final
 
 import numpy as np
 
-from training.plans import LEARN_FEEDERS
+from training.plans import LEARN_FEEDERS, Split
 from training.recipe import Data
 from training.samples import Samples, join
 from training.sets import SETS, WorldSet
 
-__all__ = ["TestSets", "cached", "learning_data", "test_sets"]
+__all__ = ["TestSets", "cached", "later_sets", "learning_data", "test_sets"]
 
 # Test set -> kind of rows -> rows, or a list of streams.
 TestSets = dict[str, dict[str, Any]]
 # Seeds of plans lie within a few tens of thousands of each other.
 _LIFE: Final = 10_000_000
+# Lives of later feeders begin here.
+_LATER: Final = 100
 _Job = tuple[WorldSet, Any]
 
 
@@ -57,18 +59,17 @@ def cached(path: Path | None, make: Callable[[], Any]) -> Any:
 
 
 def _gathered(
-    parts: Sequence[tuple[str, str]], quick: bool, workers: int, kinds: Collection[str], what: str, life: int = 0
+    parts: Mapping[str, Callable[[Split], Sequence[Any]]], quick: bool, workers: int, kinds: Collection[str], what: str
 ) -> dict[str, dict[str, Any]]:
     """Part -> kind -> rows of all worlds of the part, of the sets that make one of the kinds. A part is its name and
-    the field of Split that it is."""
-    wanted = [(s, s.split(quick)) for s in SETS if set(s.kinds) & set(kinds)]
-    jobs = [(s, plan) for s, split in wanted for _, field in parts for plan in getattr(split, field)]
-    jobs = [(s, replace(plan, seed=plan.seed + _LIFE * life)) for s, plan in jobs]
-    results = iter(_run(jobs, workers, what))
-    out: dict[str, dict[str, Any]] = {name: {} for name, _ in parts}
-    for s, split in wanted:
-        for name, field in parts:
-            worlds = [(plan, next(results)) for plan in getattr(split, field)]
+    what it takes of a Split."""
+    wanted = [s for s in SETS if set(s.kinds) & set(kinds)]
+    plans = {(s.name, name): of(s.split(quick)) for s in wanted for name, of in parts.items()}
+    results = iter(_run([(s, plan) for s in wanted for name in parts for plan in plans[s.name, name]], workers, what))
+    out: dict[str, dict[str, Any]] = {name: {} for name in parts}
+    for s in wanted:
+        for name in parts:
+            worlds = [(plan, next(results)) for plan in plans[s.name, name]]
             for kind in s.kinds:
                 out[name][kind] = _joined([(plan, world[kind]) for plan, world in worlds])
     return out
@@ -87,7 +88,7 @@ def _joined(rows: Sequence[tuple[Any, Any]]) -> Any:
 
 def learning_data(quick: bool, workers: int, kinds: Collection[str]) -> Data:
     """What recipes that use these kinds of rows learn from."""
-    parts = (("learn", "learn"), ("calibrate", "calibrate"))
+    parts = {"learn": lambda split: split.learn, "calibrate": lambda split: split.calibrate}
     both = _gathered(parts, quick, workers, kinds, "learn")
     return Data(both["learn"], both["calibrate"], both["calibrate"].get("quiet", ()), quick)
 
@@ -95,9 +96,30 @@ def learning_data(quick: bool, workers: int, kinds: Collection[str]) -> Data:
 def test_sets(quick: bool, workers: int, kinds: Collection[str], lives: Sequence[int]) -> TestSets:
     """Rows that no recipe has seen, of several lives in one. Life 0 is the one that was looked at while the recipes
     were made; in any other the same weeks and feeders have other seeds."""
-    parts = (("unseen weeks", "test_time"), ("unseen feeder", "test_feeder"))
-    sets = [_gathered(parts, quick, workers, kinds, "test", life) for life in lives]
+    sets = []
+    for life in lives:
+        parts = {
+            "unseen weeks": lambda split, life=life: [_of_life(plan, life) for plan in split.test_time],
+            "unseen feeder": lambda split, life=life: [_of_life(plan, life) for plan in split.test_feeder],
+        }
+        sets.append(_gathered(parts, quick, workers, kinds, "test"))
     return {on: {kind: _pooled([one[on][kind] for one in sets]) for kind in rows} for on, rows in sets[0].items()}
+
+
+def later_sets(workers: int, kinds: Collection[str], feeders: Sequence[str]) -> TestSets:
+    """Rows of feeders that were drawn after the recipes were finished: the unseen feeder's worlds with each of them in
+    its place, and other seeds."""
+    parts = {
+        feeder: lambda split, k=k, feeder=feeder: [
+            replace(_of_life(plan, _LATER + k), feeder=feeder) for plan in split.test_feeder
+        ]
+        for k, feeder in enumerate(feeders)
+    }
+    return _gathered(parts, False, workers, kinds, "test")
+
+
+def _of_life(plan: Any, life: int) -> Any:
+    return replace(plan, seed=plan.seed + _LIFE * life)
 
 
 def _pooled(rows: Sequence[Any]) -> Any:

@@ -1,4 +1,5 @@
-"""Which worlds are for learning, calibrating and judging. `terrace` is never learned from; no test week is either."""
+"""Which worlds are for learning, calibrating and judging. `terrace` is never learned from; no test week is either.
+`LATER_FEEDERS` were drawn when all models were finished: no recipe was changed after they were judged on them."""
 
 from __future__ import annotations
 
@@ -10,11 +11,23 @@ import numpy as np
 
 from training.world import WorldPlan
 
-__all__ = ["LEARN_FEEDERS", "SEED", "TEST_FEEDER", "Split", "ordinary", "quality", "quiet", "skewed", "us"]
+__all__ = [
+    "LATER_FEEDERS",
+    "LEARN_FEEDERS",
+    "SEED",
+    "TEST_FEEDER",
+    "Split",
+    "ordinary",
+    "quality",
+    "quiet",
+    "skewed",
+    "us",
+]
 
 SEED = 20260101
 LEARN_FEEDERS = ("suburb", "village", "arcade", "workshop")
 TEST_FEEDER = "terrace"
+LATER_FEEDERS = ("orchard", "plaza")
 _SKEWS = ((4.0, 0.2, 0.2), (6.0, 0.2, 0.2), (8.0, 8.0, 0.2))
 
 

@@ -3,7 +3,8 @@ its voltage level; none copies a published test network.
 
 They differ on purpose, so that a model trained on some can be judged on another: `suburb` (400 kVA, cable, homes, EV,
 PV), `village` (160 kVA, long overhead spans, heat pumps), `arcade` (500 kVA, shops and offices, 60 Hz 120/208 V),
-`workshop` (200 kVA, motors, 60 Hz 127/220 V), `terrace` (500 kVA, short thick cables, flats, much EV and PV).
+`workshop` (200 kVA, motors, 60 Hz 127/220 V), `terrace` (500 kVA, short thick cables, flats, much EV and PV), `orchard`
+(100 kVA, a weak network and long spans, pumps, 240/415 V), `plaza` (300 kVA, offices and flats, 60 Hz 127/220 V).
 """
 
 from __future__ import annotations
@@ -269,8 +270,71 @@ def _terrace() -> FeederSpec:
     )
 
 
+def _orchard() -> FeederSpec:
+    d = _Draft("orchard")
+    d.breaker("cb1", "t1", 160)
+    d.line("l11", "cb1", _ABC95, 0.200, rated_a=120)
+    d.meter("m01", "l11", _ABC25, 0.030, 50, motor=3)
+    d.meter("m02", "l11", _ABC25, 0.025, 50, residential=(3, 2, 2))
+    d.line("l12", "l11", _ABC95, 0.180, rated_a=90)
+    d.meter("m03", "l12", _ABC25, 0.030, 40, residential=(2, 3, 2), heat_pump=(1, 0, 1))
+    d.solar("pv1", "l12", _ABC25, 0.020, 40, (4, 4, 4))
+    d.line("l13", "l12", _ABC70, 0.200, rated_a=60)
+    d.meter("m04", "l13", _ABC25, 0.040, 40, motor=2)
+    d.meter("m05", "l13", _ABC25, 0.030, 32, residential=(2, 1.5, 2))
+    d.breaker("cb2", "t1", 160)
+    d.line("l21", "cb2", _ABC95, 0.120, rated_a=120)
+    d.meter("m06", "l21", _ABC25, 0.020, 63, commercial=(4, 3, 3), lighting=1)
+    d.meter("m07", "l21", _ABC25, 0.030, 50, residential=(2, 2, 3), ev=(3, 0, 0))
+    d.line("l22", "l21", _ABC70, 0.250, rated_a=60)
+    d.meter("m08", "l22", _ABC25, 0.030, 32, residential=(1.5, 2, 2))
+    d.meter("m09", "l22", _ABC25, 0.040, 32, residential=(2, 1.5, 1.5))
+    d.solar("pv2", "l22", _ABC25, 0.020, 25, (2, 2, 2))
+    d.breaker("cb3", "t1", 63)
+    d.meter("m10", "cb3", _ABC25, 0.050, 25, lighting=1.0)
+    return d.finish(
+        "Farms and a packing shed at the end of a weak line",
+        50.0,
+        240.0,
+        Site(-34.28, 146.05, 10.0, 17.0, -8.0, "Canal Road 9"),
+        Source("orchard-substation", 22.0, 1.005, 60, 45, 0.4, (1, 2)),
+        Transformer("orchard-t1", 100, 0.415, 4.0, 1500, 260, tap=1),
+    )
+
+
+def _plaza() -> FeederSpec:
+    d = _Draft("plaza")
+    d.bank("cap1", "t1", 20, 4, 315)
+    d.breaker("cb1", "t1", 400)
+    d.line("l11", "cb1", _CU300, 0.045, rated_a=400)
+    d.meter("m11", "l11", _CU120, 0.010, 250, commercial=(9, 8, 9))
+    d.meter("m12", "l11", _CU50, 0.015, 160, residential=(7, 9, 6))
+    d.line("l12", "l11", _CU120, 0.060, rated_a=250)
+    d.meter("m13", "l12", _CU50, 0.010, 160, commercial=(5, 5, 6), motor=2)
+    d.meter("m14", "l12", _CU50, 0.015, 125, residential=(5, 4, 7), ev=(0, 3.5, 0))
+    d.breaker("cb2", "t1", 400)
+    d.line("l21", "cb2", _CU300, 0.060, rated_a=400)
+    d.meter("m21", "l21", _CU120, 0.010, 250, motor=6, commercial=4)
+    d.meter("m22", "l21", _CU50, 0.015, 160, commercial=(6, 4, 5), lighting=1.5)
+    d.line("l22", "l21", _CU120, 0.040, rated_a=200)
+    d.meter("m23", "l22", _CU50, 0.010, 125, residential=(6, 6, 4))
+    d.solar("pv1", "l22", _CU50, 0.020, 125, (7, 7, 7))
+    d.breaker("cb3", "t1", 250)
+    d.line("l31", "cb3", _CU120, 0.035, rated_a=200)
+    d.meter("m31", "l31", _CU50, 0.010, 125, residential=(5, 5, 5), heat_pump=2)
+    d.meter("m32", "l31", _CU50, 0.015, 160, ev=8)
+    return d.finish(
+        "Offices, restaurants and flats around a city square",
+        60.0,
+        127.0,
+        Site(19.43, -99.13, -6.0, 17.5, 2.0, "Plaza Mayor 3"),
+        Source("plaza-substation", 23.0, 1.0, 350, 300, 1.0, (2, 0)),
+        Transformer("plaza-t1", 300, 0.22, 4.5, 3600, 560, tap=1),
+    )
+
+
 FEEDERS: Final[Mapping[str, FeederSpec]] = {
-    spec.name: spec for spec in (_suburb(), _village(), _arcade(), _workshop(), _terrace())
+    spec.name: spec for spec in (_suburb(), _village(), _arcade(), _workshop(), _terrace(), _orchard(), _plaza())
 }
 
 
