@@ -27,7 +27,7 @@ _FRESH = (
 )
 _LATER = (
     "These feeders were drawn after every model was finished, unlike in size, length, customers and network to the "
-    "others, and judged once; nothing was changed after them."
+    "others, and judged once; nothing was changed after them but what the limits say."
 )
 _AGAIN = ", because a first figure was not clear of zero in the life before"
 _SIMULATED = "Simulated with OpenDSS on this project's feeders"
