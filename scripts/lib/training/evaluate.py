@@ -116,18 +116,13 @@ def _add_measured(judged: dict[str, dict[str, Any]], old: dict[str, dict[str, An
         judged[name]["measured"] = figures
 
 
-def _fresh(options: argparse.Namespace, names: Collection[str]) -> dict[str, dict[str, Any]]:
-    """Figures on worlds of other seeds than those that were looked at while the recipes were made."""
-    sets = test_sets(False, options.workers, kinds(names), options.fresh)
-    judged = judge_all(options.models, names, sets)
-    return {name: {"lives": options.fresh, "metrics": result["metrics"]} for name, result in judged.items()}
-
-
-def _later(options: argparse.Namespace, names: Collection[str]) -> dict[str, dict[str, Any]]:
-    """Figures on feeders that were drawn when the models were finished."""
-    sets = cached(options.cache, lambda: later_sets(options.workers, kinds(names), options.feeders))
-    judged = judge_all(options.models, names, sets)
-    return {name: {"feeders": options.feeders, "metrics": result["metrics"]} for name, result in judged.items()}
+def _again(options: argparse.Namespace, names: Collection[str]) -> dict[str, list[dict[str, Any]]]:
+    """Metrics on worlds that nobody looked at while the recipes were made: later feeders, or other lives."""
+    if options.feeders:
+        sets = cached(options.cache, lambda: later_sets(options.workers, kinds(names), options.feeders))
+    else:
+        sets = cached(options.cache, lambda: test_sets(False, options.workers, kinds(names), options.fresh))
+    return {name: result["metrics"] for name, result in judge_all(options.models, names, sets).items()}
 
 
 def _mini(folder: Path, names: Collection[str], sets: TestSets, target: Path) -> None:
@@ -153,35 +148,33 @@ def main() -> int:
         "--only", nargs="*", choices=sorted(RECIPES), help="these models only; the others' figures stay"
     )
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--cards", action="store_true", help="only write the cards again from the stored figures")
-    parser.add_argument(
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--cards", action="store_true", help="only write the cards again from the stored figures")
+    instead.add_argument(
         "--fresh", type=int, nargs="+", default=[], metavar="K",
         help="only judge on other lives of the test worlds, pooled, and --cards",
     )  # fmt: skip
-    parser.add_argument(
+    instead.add_argument(
         "--feeders", nargs="+", choices=LATER_FEEDERS, default=[],
         help="only judge on these feeders, which were drawn after the models were finished, and --cards",
     )  # fmt: skip
-    parser.add_argument("--measured", action="store_true", help="only judge on the measured series again, and --cards")
+    instead.add_argument("--measured", action="store_true", help="only judge on the measured series again, and --cards")
     parser.add_argument("--cache", type=Path, help="keep the simulated samples in this file, and use them when there")
     options = parser.parse_args()
     np.seterr(all="ignore")
     store = ROOT / "docs" / "models" / "evaluation.json"
     store.parent.mkdir(parents=True, exist_ok=True)
-    if options.fresh:
+    if options.fresh or options.feeders:
         names = options.only or list(json.loads(store.read_text())["models"])
-        found = _fresh(options, names)
+        found = _again(options, names)
         figures = json.loads(store.read_text())
-        for name, result in found.items():
-            fresh = figures["models"][name].setdefault("fresh", [])
-            fresh[:] = [one for one in fresh if one["lives"] != options.fresh] + [result]
-        store.write_text(json.dumps(figures, indent=1) + "\n")
-    elif options.feeders:
-        names = options.only or list(json.loads(store.read_text())["models"])
-        later = _later(options, names)
-        figures = json.loads(store.read_text())
-        for name, result in later.items():
-            figures["models"][name]["later"] = result
+        for name, metrics in found.items():
+            result = figures["models"][name]
+            if options.feeders:
+                result["later"] = {"feeders": options.feeders, "metrics": metrics}
+            else:
+                others = [one for one in result.get("fresh", ()) if one["lives"] != options.fresh]
+                result["fresh"] = [*others, {"lives": options.fresh, "metrics": metrics}]
         store.write_text(json.dumps(figures, indent=1) + "\n")
     elif options.measured:
         figures = json.loads(store.read_text())

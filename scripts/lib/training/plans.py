@@ -1,5 +1,6 @@
 """Which worlds are for learning, calibrating and judging. `terrace` is never learned from; no test week is either.
-`LATER_FEEDERS` were drawn when all models were finished: no recipe was changed after they were judged on them."""
+`LATER_FEEDERS` were drawn when all models were finished: nothing but words was changed in a recipe
+after they were judged on them."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from remhart_adt.scoring.margins import MARGIN_FEATURES, margins, total
-from remhart_adt.scoring.members import Members
+from remhart_adt.scoring.margins import MARGIN_FEATURES, margins
+from remhart_adt.scoring.members import Members, added
 from remhart_adt.scoring.moves import MOVE_FEATURES, DayMoves
 from remhart_adt.scoring.types import UNITS, FeederInfo
 from remhart_adt.scoring.windows import MINUTE_COLUMNS, MINUTE_US, SLOT_US, Windows
@@ -175,12 +175,12 @@ def _features(feeder: FeederInfo, members: Members, values: F64, end_us: int) ->
     if not len(part) or not infeed > 0.01 * rated:
         reason = "no member meters a load" if not len(part) else "infeed below 1 % of the rating or reversed"
         raise Missing(reason, (), end_us)
-    own, gross = total(part[have]), total(np.abs(part[have]))
+    own, gross = added(part[have]), added(np.abs(part[have]))
     live = have & (u > 0.5 * info.nominal_v_ln) & (v > 0.5 * info.nominal_v_ln)
     if not live.any():
         raise Missing("feeder not energised", (), end_us)
     above = np.broadcast_to(v, u.shape)[live]
-    drop = total(part[live] * (above / u[live] - 1))
+    drop = added(part[live] * (above / u[live] - 1))
     drops = (above - u[live]) / info.nominal_v_ln
     load = apparent / rated
     return {
@@ -192,7 +192,7 @@ def _features(feeder: FeederInfo, members: Members, values: F64, end_us: int) ->
         "leaf_share": min(3.0, gross / infeed),
         "balance": float(np.clip((infeed - own) / infeed, -1, 1)),
         "drop_loss": float(np.clip(drop / infeed, -1, 1)),
-        "drop_mean": total(drops) / len(drops),
+        "drop_mean": added(drops) / len(drops),
         "drop_max": float(drops.max()),
         "no_load_share": _share(feeder.no_load_loss_w, 1.0, infeed),
         "load_loss_share": _share(feeder.load_loss_w, load**2, infeed),

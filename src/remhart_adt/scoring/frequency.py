@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from remhart_adt.readings import CHANNEL_INDEX
 from remhart_adt.scoring.features import LAGS_F
-from remhart_adt.scoring.windows import RAW, SLACK, Step, Windows
+from remhart_adt.scoring.windows import Step, Windows
 
 __all__ = ["GAP_S", "frequency_features"]
 
@@ -28,8 +28,7 @@ _WHEN: Final = -np.array(LAGS_F, np.float64)
 
 def frequency_features(windows: Windows, step: Step, nominal_hz: F64) -> dict[str, F64]:
     """`f_...` columns (m,) by name; `nominal_hz` (m,). A caller ignores invalid-value warnings."""
-    ring = RAW + SLACK
-    at = step.row[:, None] * ring + (step.pos[:, None] - _BACK) % ring
+    at = step.places(_BACK)
     sent = windows.raw.reshape(-1).take(at * windows.raw.shape[2] + _FREQ)
     f = sent.astype(np.float64) / nominal_hz[:, None] - 1
     s = (windows.raw_us.reshape(-1).take(at) - step.time_us[:, None]) / 1e6

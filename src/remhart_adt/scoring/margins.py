@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from remhart_adt.readings import CHANNEL_INDEX
-from remhart_adt.scoring.members import Members
+from remhart_adt.scoring.members import Members, added
 from remhart_adt.scoring.quality import line_unbalance
 from remhart_adt.scoring.windows import MINUTE_US, Windows
 
-__all__ = ["MARGIN_FEATURES", "margins", "total"]
+__all__ = ["MARGIN_FEATURES", "margins"]
 
 F64 = NDArray[np.float64]
 
@@ -48,15 +48,10 @@ def margins(members: Members, values: F64, rated_va: float, minute_us: int) -> d
     return {
         "v_low": float(np.fmin.reduce(low, axis=None)),
         "worst_load": float(np.fmax.reduce(np.where(np.isfinite(loads), loads, np.nan))),
-        "feed_in": -total(fed[:, 0] + fed[:, 1] + fed[:, 2]) / rated_va,
+        "feed_in": -added(fed[:, 0] + fed[:, 1] + fed[:, 2]) / rated_va,
         "frequency_off": float(off[order[0]]) if order else float("nan"),
         "unbalance_worst": float(np.fmax.reduce(unbalance)),
     }
-
-
-def total(x: F64) -> float:
-    """Sum one by one: a library's own order may depend on how many there are."""
-    return float(np.cumsum(x)[-1]) if len(x) else 0.0
 
 
 def _current(values: F64) -> F64:

@@ -16,7 +16,7 @@ from remhart_adt.readings import PHASES
 from remhart_adt.scoring.types import PointInfo
 from remhart_adt.scoring.windows import Windows
 
-__all__ = ["LEAF_KINDS", "Members"]
+__all__ = ["LEAF_KINDS", "Members", "added"]
 
 LEAF_KINDS: Final = frozenset({"load", "meter", "renewable_source", "capacitor_bank"})
 
@@ -79,3 +79,8 @@ class Members:
         back = np.empty_like(out)
         back[np.concatenate(at)] = out
         return back
+
+
+def added(x: NDArray[np.float64]) -> float:
+    """Sum over members one by one: a library's own order may depend on how many there are."""
+    return float(np.cumsum(x)[-1]) if len(x) else 0.0
