@@ -14,6 +14,7 @@ from remhart_adt.readings import CHANNEL_INDEX
 from remhart_adt.scoring.features import FEATURES, INDEX, SLOT_NAMES
 from remhart_adt.scoring.frequency import frequency_features
 from remhart_adt.scoring.history import slot_features
+from remhart_adt.scoring.past import Past
 from remhart_adt.scoring.quality import line_unbalance
 from remhart_adt.scoring.windows import RAW, SLOT_US, Step, Windows, begins
 
@@ -22,7 +23,10 @@ __all__ = ["compute", "point_table"]
 F64 = NDArray[np.float64]
 _C: Final = CHANNEL_INDEX
 _NEAR: Final = 16
-_ELECTRICAL: Final = slice(_C["v_a"], _C["freq"] + 1)
+_V, _I, _P, _Q = (slice(_C[f"{name}_a"], _C[f"{name}_c"] + 1) for name in "vipq")
+# V, I, P, Q of three phases and the frequency come first among the channels.
+_ELECTRICAL: Final = _C["freq"] + 1
+assert (_V.start, _I.start, _P.start, _Q.start, _C["freq"]) == (0, 3, 6, 9, 12)
 # A phase below this is a sag (IEEE 1159, IEC 61000-4-30), one this far below its own mean a dip.
 _SAG: Final = 0.9
 _DIP: Final = 0.03
@@ -73,10 +77,12 @@ def compute(windows: Windows, step: Step, points: F64, quality: NDArray[np.int8]
         _voltage(out, now, twin)
         _current(out, now, twin)
         _power(out, now, twin)
-        _window(out, windows, step, twin, quality)
+        past = Past.of(windows, step)
+        _window(out, windows, step, past, now, twin, quality)
+        _far(out, windows, step, past, twin)
         _heat(out, now, twin)
         _residual(out)
-        _set(out, **frequency_features(windows, step, twin[:, 7]))
+        _set(out, **frequency_features(windows, past, twin[:, 7]))
         single = out.astype(np.float32)
     single[~np.isfinite(single)] = np.nan
     return single
@@ -133,12 +139,31 @@ def _slots(out: F64, windows: Windows, step: Step, points: F64) -> None:
 
 def _mean_min_max(x: F64) -> tuple[F64, F64, F64]:
     """Mean, least and greatest of three phases, (..., 3), missing ones left out; NaN when all are missing."""
-    have = ~np.isnan(x)
-    n = have.sum(-1)
-    total = np.where(have, x, 0.0)
     a, b, c = x[..., 0], x[..., 1], x[..., 2]
-    mean = np.where(n > 0, (total[..., 0] + total[..., 1] + total[..., 2]) / np.maximum(n, 1), np.nan)
-    return mean, np.fmin(np.fmin(a, b), c), np.fmax(np.fmax(a, b), c)
+    total, n = _sum_of_phases(x)
+    return total / n, np.fmin(np.fmin(a, b), c), np.fmax(np.fmax(a, b), c)
+
+
+def _sum_of_phases(x: F64) -> tuple[F64, F64]:
+    """Sum of three phases, (..., 3), over those that are there, NaN when none is; and how many are, at least 1."""
+    have = ~np.isnan(x)
+    if have.all():
+        return x[..., 0] + x[..., 1] + x[..., 2], np.full(x.shape[:-1], 3.0)
+    n = have[..., 0].astype(np.float64) + have[..., 1] + have[..., 2]
+    filled = np.where(have, x, 0.0)
+    total = np.where(n > 0, filled[..., 0] + filled[..., 1] + filled[..., 2], np.nan)
+    return total, np.maximum(n, 1.0)
+
+
+def _count(use: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """How many along the last axis, which has at most `RAW` cells: one byte a count is several times as fast."""
+    counts: NDArray[np.uint8] = np.add.reduce(use.view(np.uint8), axis=-1, dtype=np.uint8)
+    return counts.astype(np.int64)
+
+
+def _only(x: F64, use: NDArray[np.bool_]) -> F64:
+    """`x` where it is used and 0 elsewhere. As a rule all of it is, and nothing is copied: not to be written to."""
+    return x if use.all() else np.where(use, x, 0.0)
 
 
 def _greatest(x: F64) -> F64:
@@ -209,32 +234,30 @@ def _power(out: F64, now: F64, twin: F64) -> None:
     _phases(out, "thdi", thd[:, 3:])
 
 
-def _window(out: F64, windows: Windows, step: Step, twin: F64, quality: NDArray[np.int8]) -> None:
-    back = np.arange(_NEAR - 1, -1, -1)
-    at = step.places(back)
-    raw = windows.raw.reshape(-1, windows.raw.shape[2]).take(at, axis=0).astype(np.float64)
-    time = windows.raw_us.reshape(-1).take(at)
-    there = back[None, :] < step.seen[:, None]
-    raw[~there] = np.nan
-    seconds = np.where(there, (time - step.time_us[:, None]) / 1e6, np.nan)  # 0 for this reading, negative before
-    # A ring cell holds an older reading beyond the point's own past only before the ring has filled: `there` says so.
-    v = raw[:, :, _C["v_a"] : _C["v_c"] + 1] / twin[:, None, :1]
-    i_max = np.fmax(np.fmax(raw[:, :, _C["i_a"]], raw[:, :, _C["i_b"]]), raw[:, :, _C["i_c"]]) / twin[:, 1:2]
-    base = (3 * twin[:, 0] * twin[:, 1])[:, None]
-    total, n = _phase_sums(raw)
-    v_mean = total[:, :, 0] / np.maximum(n[:, :, 0], 1) / twin[:, :1]
-    p, q = total[:, :, 2] / base, total[:, :, 3] / base
-    f = raw[:, :, _C["freq"]] / twin[:, 7:8] - 1
+def _window(out: F64, windows: Windows, step: Step, past: Past, now: F64, twin: F64, quality: NDArray[np.int8]) -> None:
+    seconds = past.seconds[:, -_NEAR:]
+    x = past.cells(windows, _NEAR, _ELECTRICAL)
+    # A ring cell holds an older reading beyond the point's own past only before the ring has filled: `seen` says so.
+    if (step.seen < _NEAR).any():
+        np.swapaxes(x, 1, 2)[np.isnan(seconds)] = np.nan
+    vn, current = twin[:, :1], twin[:, 1:2]
+    v, i = x[:, _V], x[:, _I]
+    i_max = np.fmax(np.fmax(i[:, 0], i[:, 1]), i[:, 2]) / current
+    base = 3 * vn * current
+    # Of V, I, P and Q along the window, (m, 4, readings).
+    total, n = _sum_of_phases(np.swapaxes(x[:, : _ELECTRICAL - 1].reshape(len(x), 4, 3, _NEAR), 2, 3))
+    v_mean = total[:, 0] / n[:, 0] / vn
+    p, q = total[:, 2] / base, total[:, 3] / base
+    f = x[:, _C["freq"]] / twin[:, 7:8] - 1
     _stats(out, np.stack((v_mean, i_max, p, q, f), axis=1), seconds)
-    _phases(out, "v_step", v[:, -1] - v[:, -2])
-    spread_high = np.fmax.reduce(v, axis=1)
-    _phases(out, "v_spread", spread_high - np.fmin.reduce(v, axis=1))
+    _phases(out, "v_step", v[:, :, -1] / vn - v[:, :, -2] / vn)
+    _phases(out, "v_spread", np.fmax.reduce(v, axis=2) / vn - np.fmin.reduce(v, axis=2) / vn)
     gaps = seconds[:, 1:] - seconds[:, :-1]
     first = step.first
     recent = seconds >= -300.0
     load = _masked_mean(i_max * i_max, recent)
     p_age = np.fmin.reduce(np.where(np.isnan(p), np.nan, -seconds), axis=1)
-    missing = np.isnan(raw[:, -1, _ELECTRICAL]).sum(1)
+    missing = np.isnan(now[:, :_ELECTRICAL]).sum(1)
     _set(
         out, quality=quality, gap_s=np.where(first, np.nan, (step.time_us - np.where(first, 0, step.prev_us)) / 1e6),
         gap_max_s=np.fmax.reduce(gaps, axis=1), window_span_s=-np.fmin.reduce(seconds, axis=1),
@@ -243,52 +266,37 @@ def _window(out: F64, windows: Windows, step: Step, twin: F64, quality: NDArray[
         q_step=q[:, -1] - q[:, -2], load_5min=np.sqrt(load),
         q_10min=_masked_mean(q, seconds >= -600.0), p_10min=_masked_mean(p, seconds >= -600.0),
     )  # fmt: skip
-    _distortion(out, raw, twin)
-    _far(out, windows, step, twin)
+    _distortion(out, x, twin)
 
 
-def _distortion(out: F64, raw: F64, twin: F64) -> None:
+def _distortion(out: F64, x: F64, twin: F64) -> None:
     """The non-fundamental apparent power of IEEE 1459, squared and averaged before any root: a root of single readings
     would turn the meters' noise into distortion."""
-    v, i, p, q = (raw[:, :, _C[f"{name}_a"] : _C[f"{name}_c"] + 1] for name in "vipq")
+    v, i, p, q = x[:, _V], x[:, _I], x[:, _P], x[:, _Q]
     base = (twin[:, 0] * twin[:, 1])[:, None, None]
     square = ((v * i) ** 2 - p * p - q * q) / base**2
-    _phases(out, "distortion_square", _masked_mean(np.ascontiguousarray(np.swapaxes(square, 1, 2)), np.bool_(True)))
-    have = ~np.isnan(i)
-    total = np.where(have, i, 0.0) ** 2
-    total = np.where(have.any(2), total[:, :, 0] + total[:, :, 1] + total[:, :, 2], np.nan)
+    _phases(out, "distortion_square", _masked_mean(square, np.bool_(True)))
+    total = _sum_of_phases(np.swapaxes(i**2, 1, 2))[0]
     _set(out, i_square_mean16=_masked_mean(total, np.bool_(True)) / twin[:, 1] ** 2)
-
-
-def _phase_sums(raw: F64) -> tuple[F64, NDArray[np.int64]]:
-    """Sums over measured phases of V, I, P and Q along the window, (m, readings, 4), NaN where none is measured, and
-    how many are."""
-    block = raw[:, :, _C["v_a"] : _C["q_c"] + 1].reshape(*raw.shape[:2], 4, 3)
-    have = ~np.isnan(block)
-    n = have.sum(3)
-    filled = np.where(have, block, 0.0)
-    total = filled[..., 0] + filled[..., 1] + filled[..., 2]
-    total[n == 0] = np.nan
-    return total, n
 
 
 def _masked_mean(x: F64, where: NDArray[np.bool_] | np.bool_) -> F64:
     """Mean along the last axis of the cells that are there and chosen; NaN when none is."""
     use = where & ~np.isnan(x)
     n = use.sum(-1)
-    return np.where(n > 0, np.where(use, x, 0.0).sum(-1) / np.maximum(n, 1), np.nan)
+    return np.where(n > 0, _only(x, use).sum(-1) / np.maximum(n, 1), np.nan)
 
 
 def _stats(out: F64, x: F64, seconds: F64) -> None:
     """Mean, deviation, extremes and slope (per minute) of the series of `_STATS`, (m, series, readings)."""
     have = ~np.isnan(x)
-    n = have.sum(2)
+    n = _count(have)
     some = np.maximum(n, 1)
-    mean = np.where(have, x, 0.0).sum(2) / some
-    away = np.where(have, x - mean[:, :, None], 0.0)
-    minutes = np.where(have, seconds[:, None, :], 0.0) / 60.0
+    mean = _only(x, have).sum(2) / some
+    away = _only(x - mean[:, :, None], have)
+    minutes = _only(seconds[:, None, :], have) / 60.0
     t_mean = minutes.sum(2) / some
-    t_away = np.where(have, minutes - t_mean[:, :, None], 0.0)
+    t_away = _only(minutes - t_mean[:, :, None], have)
     tt = (t_away * t_away).sum(2)
     columns = {
         "mean16": np.where(n > 0, mean, np.nan),
@@ -301,24 +309,24 @@ def _stats(out: F64, x: F64, seconds: F64) -> None:
         out[:, _STATS_AT[what]] = values
 
 
-def _far(out: F64, windows: Windows, step: Step, twin: F64) -> None:
+def _far(out: F64, windows: Windows, step: Step, past: Past, twin: F64) -> None:
     """Mean and deviation of the phase voltages over 128 readings, those in the normal band only, so that a sag that
     has passed leaves no trace."""
-    back = np.arange(RAW - 1, -1, -1)
-    at = step.places(back)
-    v = _far_voltage(windows, at) / twin[:, None, :1]
-    use = (v >= 0.9) & (v <= 1.1) & (back[None, None, :] < step.seen[:, None, None])
-    n = use.sum(2)
+    v = past.cells(windows, RAW, _V.stop)
+    v /= twin[:, None, :1]
+    use = (v >= 0.9) & (v <= 1.1)
+    if (step.seen < RAW).any():
+        use &= ~np.isnan(past.seconds)[:, None, :]
+    n = _count(use)
     some = np.maximum(n, 1)
-    total = np.where(use, v, 0.0).sum(2)
+    total = _only(v, use).sum(2)
     mean = total / some
-    away = np.where(use, v - mean[:, :, None], 0.0)
+    away = _only(v - mean[:, :, None], use)
     _phases(out, "v_mean128", np.where(n > 0, mean, np.nan))
-    _phases(out, "v_std128", np.where(n > 1, np.sqrt((away * away).sum(2) / some), np.nan))
-    usual = (total - np.where(use[:, :, -1], v[:, :, -1], 0.0)) / np.maximum(n - use[:, :, -1], 1)
-    there = back[:-1] < step.seen[:, None]
-    seconds = (windows.raw_us.reshape(-1).take(at[:, :-1]) - step.time_us[:, None]) / 1e6
-    _sags(out, v[:, :, :-1], use[:, :, :-1], usual, np.where(there, seconds, np.nan))
+    np.multiply(away, away, out=away)  # nobody else's
+    _phases(out, "v_std128", np.where(n > 1, np.sqrt(away.sum(2) / some), np.nan))
+    usual = (total - _only(v[:, :, -1], use[:, :, -1])) / np.maximum(n - use[:, :, -1], 1)
+    _sags(out, v[:, :, :-1], use[:, :, :-1], usual, past.seconds[:, :-1])
 
 
 def _sags(out: F64, v: F64, use: NDArray[np.bool_], usual: F64, seconds: F64) -> None:
@@ -326,15 +334,18 @@ def _sags(out: F64, v: F64, use: NDArray[np.bool_], usual: F64, seconds: F64) ->
     band, `usual` (m, 3) its mean there, `seconds` (m, k) below zero, NaN where there is no reading."""
     there = ~np.isnan(seconds)
     known = there.any(1)
-    low = np.where(there, np.fmin(np.fmin(v[:, 0], v[:, 1]), v[:, 2]), np.nan)
-    below = low < _SAG
+    low = np.fmin(np.fmin(v[:, 0], v[:, 1]), v[:, 2])
     floor = (usual - _DIP)[:, :, None]
-    dipped = there & ((v[:, 0] < floor[:, 0]) | (v[:, 1] < floor[:, 1]) | (v[:, 2] < floor[:, 2]))
+    dipped = (v[:, 0] < floor[:, 0]) | (v[:, 1] < floor[:, 1]) | (v[:, 2] < floor[:, 2])
+    if not there.all():
+        low[~there] = np.nan
+        dipped &= there
+    below = low < _SAG
     level = (v[:, 0] + v[:, 1] + v[:, 2]) / 3
     whole = use[:, 0] & use[:, 1] & use[:, 2]
     pairs = whole[:, 1:] & whole[:, :-1]
-    change = np.where(pairs, level[:, 1:] - level[:, :-1], 0.0)
-    many = pairs.sum(1)
+    change = _only(level[:, 1:] - level[:, :-1], pairs)
+    many = _count(pairs)
     none = np.where(known, 0.0, np.nan)
     flicker = np.sqrt((change * change).sum(1) / np.maximum(many, 1))
     _set(
@@ -342,7 +353,7 @@ def _sags(out: F64, v: F64, use: NDArray[np.bool_], usual: F64, seconds: F64) ->
         sag_span_s=-np.fmin.reduce(seconds, axis=1), v_flicker=np.where(many > 0, flicker, np.nan),
     )  # fmt: skip
     # Few points have had one, so the rest is done for those alone.
-    some = np.flatnonzero(below.any(1) | dipped.any(1))
+    some = np.flatnonzero((below | dipped).any(1))
     if not len(some):
         return
     below, dipped, low, seconds = below[some], dipped[some], low[some], seconds[some]
@@ -364,13 +375,6 @@ def _starts(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
     starts = inside.copy()
     starts[:, 1:] &= ~inside[:, :-1]
     return starts
-
-
-def _far_voltage(windows: Windows, at: NDArray[np.int64]) -> F64:
-    """Phase voltages of readings at flat places of the ring (m, RAW): (m, 3, RAW) float64 in V."""
-    first = at[:, None, :] * windows.raw.shape[2] + _C["v_a"]
-    volts: F64 = windows.raw.reshape(-1).take(first + np.arange(3)[:, None]).astype(np.float64)
-    return volts
 
 
 def _heat(out: F64, now: F64, twin: F64) -> None:

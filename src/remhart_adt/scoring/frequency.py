@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from remhart_adt.readings import CHANNEL_INDEX
 from remhart_adt.scoring.features import LAGS_F
-from remhart_adt.scoring.windows import Step, Windows
+from remhart_adt.scoring.past import Past
+from remhart_adt.scoring.windows import Windows
 
 __all__ = ["GAP_S", "frequency_features"]
 
 F64 = NDArray[np.float64]
-_BACK: Final = np.arange(31, -1, -1)
+_NEAR: Final = 32
 _FREQ: Final = CHANNEL_INDEX["freq"]
 # Two readings of a 5 s meter with a lost one between them, and a little for clocks.
 GAP_S: Final = 10.5
@@ -26,13 +27,12 @@ _SPACING_S: Final = 30.5
 _WHEN: Final = -np.array(LAGS_F, np.float64)
 
 
-def frequency_features(windows: Windows, step: Step, nominal_hz: F64) -> dict[str, F64]:
+def frequency_features(windows: Windows, past: Past, nominal_hz: F64) -> dict[str, F64]:
     """`f_...` columns (m,) by name; `nominal_hz` (m,). A caller ignores invalid-value warnings."""
-    at = step.places(_BACK)
-    sent = windows.raw.reshape(-1).take(at * windows.raw.shape[2] + _FREQ)
+    sent = windows.raw.reshape(-1).take(past.at[:, -_NEAR:] * windows.raw.shape[2] + _FREQ)
     f = sent.astype(np.float64) / nominal_hz[:, None] - 1
-    s = (windows.raw_us.reshape(-1).take(at) - step.time_us[:, None]) / 1e6
-    have = (_BACK[None, :] < step.seen[:, None]) & ~np.isnan(f)
+    s = past.seconds[:, -_NEAR:].copy()
+    have = ~(np.isnan(s) | np.isnan(f))
     now = np.where(have[:, -1], f[:, -1], np.nan)
     gone = np.flatnonzero(~have.all(1))
     if len(gone):

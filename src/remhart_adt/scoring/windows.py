@@ -98,12 +98,6 @@ class Step:
         """Some of the step's readings."""
         return Step(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
-    def places(self, back: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Where the readings so many before each of these stand in the raw rings, taken flat, (m, len(back)). One flat
-        index is several times faster than a pair of index arrays."""
-        ring = RAW + SLACK
-        return self.row[:, None] * ring + (self.pos[:, None] - back) % ring
-
     @property
     def first(self) -> NDArray[np.bool_]:
         """Whether it is the point's first reading ever."""
