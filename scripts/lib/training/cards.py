@@ -112,10 +112,9 @@ def card(
         lines += ["", f"`scripts/evaluate --fresh {lives}`" + (_AGAIN if k else "") + ":", ""]
         lines += ["| metric | test set | n | model | baseline | gain |", "|---|---|---|---|---|---|"]
         lines += _rows(fresh["metrics"])
-    if "later" in result:
-        later = result["later"]
-        lines += ["", "## Feeders drawn later", "", _LATER, ""]
-        lines += [f"`scripts/evaluate --feeders {' '.join(later['feeders'])}`:", ""]
+    for k, later in enumerate(result.get("later", ())):
+        lines += ["", "## Feeders drawn later", "", _LATER] if not k else []
+        lines += ["", f"`scripts/evaluate --feeders {' '.join(later['feeders'])}`:", ""]
         lines += ["| metric | feeder | n | model | baseline | gain |", "|---|---|---|---|---|---|"]
         lines += _rows(later["metrics"])
     unclear = [m for m in result["metrics"] if not m["gain_low"] > 0]

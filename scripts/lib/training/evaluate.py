@@ -170,11 +170,11 @@ def main() -> int:
         figures = json.loads(store.read_text())
         for name, metrics in found.items():
             result = figures["models"][name]
-            if options.feeders:
-                result["later"] = {"feeders": options.feeders, "metrics": metrics}
-            else:
-                others = [one for one in result.get("fresh", ()) if one["lives"] != options.fresh]
-                result["fresh"] = [*others, {"lives": options.fresh, "metrics": metrics}]
+            part, on, which = (
+                ("later", "feeders", options.feeders) if options.feeders else ("fresh", "lives", options.fresh)
+            )
+            others = [one for one in result.get(part, ()) if one[on] != which]
+            result[part] = [*others, {on: which, "metrics": metrics}]
         store.write_text(json.dumps(figures, indent=1) + "\n")
     elif options.measured:
         figures = json.loads(store.read_text())

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from training.plans import LEARN_FEEDERS, Split
+from training.plans import LATER_FEEDERS, LEARN_FEEDERS, Split
 from training.recipe import Data
 from training.samples import Samples, join
 from training.sets import SETS, WorldSet
@@ -113,7 +113,8 @@ def later_sets(workers: int, kinds: Collection[str], feeders: Sequence[str]) -> 
         feeder: lambda split, k=k, feeder=feeder: [
             replace(_of_life(plan, _LATER + k), feeder=feeder) for plan in split.test_feeder
         ]
-        for k, feeder in enumerate(feeders)
+        for k, feeder in enumerate(LATER_FEEDERS)
+        if feeder in feeders
     }
     return _gathered(parts, False, workers, kinds, "test")
 

@@ -28,7 +28,7 @@ __all__ = [
 SEED = 20260101
 LEARN_FEEDERS = ("suburb", "village", "arcade", "workshop")
 TEST_FEEDER = "terrace"
-LATER_FEEDERS = ("orchard", "plaza")
+LATER_FEEDERS = ("orchard", "plaza", "hamlet", "harbour")
 _SKEWS = ((4.0, 0.2, 0.2), (6.0, 0.2, 0.2), (8.0, 8.0, 0.2))
 
 
@@ -64,7 +64,7 @@ def us(year: int, month: int, day: int) -> int:
 
 
 def _world(quick: bool, feeder: str, number: int, date: tuple[int, int, int], *, calm: bool = False) -> WorldPlan:
-    days, bursts, faults, steps = (3.0, 8, 10, 30) if quick else (10.0, 24, 28, 90)
+    days, bursts, faults, steps = (2.0 if calm else 2.5, 8, 10, 30) if quick else (10.0, 24, 28, 90)
     return WorldPlan(
         feeder, SEED + number, us(*date), days, bursts=bursts, faults=0 if calm else faults,
         steps=2 * steps if calm else steps,

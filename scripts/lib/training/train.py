@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,9 @@ def main() -> int:
     golden = options.golden or (ROOT / "tests" / "scoring" / "data" if own else out)
     names = options.only or list(RECIPES)
     data = cached(options.cache, lambda: learning_data(options.quick, options.workers, kinds(names)))
+    # Learning keeps one processor busy: meanwhile the other makes what the quick models are judged on.
+    aside = ThreadPoolExecutor(1)
+    unseen = None if options.full else aside.submit(test_sets, options.quick, options.workers, kinds(names), [0])
     rows = read_manifest_rows(out)
     made: dict[str, tuple[bytes, dict[str, Any]]] = {}
     for name in names:
@@ -70,10 +74,10 @@ def main() -> int:
         points = data.learn["points"]
         reference = make_reference(points.x[points.y["quarter"] > 0])
         (out / REFERENCE).write_text(json.dumps(reference, separators=(",", ":")) + "\n")
-    if options.full:
+    if unseen is None:
         print("Run scripts/evaluate next: it judges the models and writes their cards.", file=sys.stderr)
         return 0
-    judged = judge_all(out, names, test_sets(options.quick, options.workers, kinds(names), [0]))
+    judged = judge_all(out, names, unseen.result())
     failures = gate(judged)
     for line in failures:
         print(f"gate: {line}", file=sys.stderr)

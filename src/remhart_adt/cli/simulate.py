@@ -45,7 +45,11 @@ class Form(enum.StrEnum):
 def command(
     feeder: Annotated[
         str,
-        typer.Option("--feeder", help="suburb, village, arcade, workshop, terrace, orchard or plaza.", metavar="NAME"),
+        typer.Option(
+            "--feeder",
+            help="suburb, village, arcade, workshop, terrace, orchard, plaza, hamlet or harbour.",
+            metavar="NAME",
+        ),
     ] = "suburb",
     seconds: Annotated[float, typer.Option("--seconds", min=0, help="Live seconds; 0 = history only.")] = 60.0,
     forever: Annotated[bool, typer.Option("--forever", help="Go on until interrupted.")] = False,

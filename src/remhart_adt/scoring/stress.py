@@ -102,7 +102,8 @@ def hourly(column: F64) -> F64:
     have = ~np.isnan(column)
     filled = np.where(have, column, 0.0)
     k = column.shape[1] - 3
-    n = have[:, :k].astype(np.float64) + have[:, 1 : k + 1] + have[:, 2 : k + 2] + have[:, 3:]
+    one = have.view(np.uint8)
+    n = one[:, :k] + one[:, 1 : k + 1] + one[:, 2 : k + 2] + one[:, 3:]
     total = filled[:, :k] + filled[:, 1 : k + 1] + filled[:, 2 : k + 2] + filled[:, 3:]
     return np.where(n >= 3, total / np.maximum(n, 1), np.nan)
 

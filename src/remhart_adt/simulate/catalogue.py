@@ -4,7 +4,8 @@ its voltage level; none copies a published test network.
 They differ on purpose, so that a model trained on some can be judged on another: `suburb` (400 kVA, cable, homes, EV,
 PV), `village` (160 kVA, long overhead spans, heat pumps), `arcade` (500 kVA, shops and offices, 60 Hz 120/208 V),
 `workshop` (200 kVA, motors, 60 Hz 127/220 V), `terrace` (500 kVA, short thick cables, flats, much EV and PV), `orchard`
-(100 kVA, a weak network and long spans, pumps, 240/415 V), `plaza` (300 kVA, offices and flats, 60 Hz 127/220 V).
+(100 kVA, a weak network and long spans, pumps, 240/415 V), `plaza` (300 kVA, offices and flats, 60 Hz 127/220 V),
+`hamlet` (50 kVA on a pole, a handful of homes), `harbour` (800 kVA, cold stores and cranes, 60 Hz 120/208 V).
 """
 
 from __future__ import annotations
@@ -333,9 +334,63 @@ def _plaza() -> FeederSpec:
     )
 
 
+def _hamlet() -> FeederSpec:
+    d = _Draft("hamlet")
+    d.breaker("cb1", "t1", 80)
+    d.line("l11", "cb1", _ABC70, 0.160, rated_a=72)
+    d.meter("m01", "l11", _ABC25, 0.030, 35, residential=(2, 1.5, 2))
+    d.meter("m02", "l11", _ABC25, 0.025, 35, residential=(1.5, 2, 1.5), heat_pump=(0, 1, 0))
+    d.line("l12", "l11", _ABC70, 0.210, rated_a=50)
+    d.meter("m03", "l12", _ABC25, 0.040, 35, residential=(1.5, 1.5, 2))
+    d.meter("m04", "l12", _ABC25, 0.030, 25, motor=1)
+    d.solar("pv1", "l12", _ABC25, 0.030, 25, (2, 2, 2))
+    d.breaker("cb2", "t1", 63)
+    d.line("l21", "cb2", _ABC70, 0.090, rated_a=50)
+    d.meter("m05", "l21", _ABC25, 0.030, 35, residential=(2, 2, 1.5))
+    d.line("l22", "l21", _ABC25, 0.130, rated_a=35)
+    d.meter("m06", "l22", _ABC25, 0.020, 25, residential=(1, 1.5, 1))
+    d.meter("m07", "l22", _ABC25, 0.050, 16, lighting=0.5)
+    return d.finish(
+        "A few homes behind a transformer on a pole",
+        50.0,
+        230.0,
+        Site(60.79, 10.69, 1.0, 4.5, 11.5, "Skogveien 2"),
+        Source("hamlet-substation", 22.0, 1.0, 80, 60, 0.5, (0, 2)),
+        Transformer("hamlet-t1", 50, 0.4, 4.0, 875, 125, tap=1),
+    )
+
+
+def _harbour() -> FeederSpec:
+    d = _Draft("harbour")
+    d.bank("cap1", "t1", 25, 6, 630)
+    sides = ((0.050, 14, 8), (0.075, 10, 9), (0.040, 12, 6), (0.085, 8, 10))
+    for k, (km, motor, shops) in enumerate(sides, start=1):
+        d.breaker(f"cb{k}", "t1", 630)
+        d.line(f"l{k}1", f"cb{k}", _CU300, km, rated_a=560)
+        d.meter(f"m{k}1", f"l{k}1", _CU120, 0.015, 300, motor=motor, lighting=1.5)
+        d.meter(f"m{k}2", f"l{k}1", _CU120, 0.020, 250, commercial=(shops, shops - 2, shops + 1))
+        d.line(f"l{k}2", f"l{k}1", _CU120, 0.045, rated_a=250)
+        d.meter(f"m{k}3", f"l{k}2", _CU50, 0.015, 160, motor=3, commercial=(2, 3, 2))
+    d.breaker("cb5", "t1", 320)
+    d.line("l51", "cb5", _CU120, 0.030, rated_a=320)
+    d.meter("m51", "l51", _CU120, 0.010, 250, ev=12)
+    d.solar("pv1", "l51", _CU120, 0.020, 250, (16, 16, 16))
+    return d.finish(
+        "Cold stores, cranes and workshops along a quay",
+        60.0,
+        120.0,
+        Site(47.60, -122.34, -8.0, 11.5, 7.0, "Pier 9"),
+        Source("harbour-substation", 13.2, 1.01, 420, 380, 1.8, (1, 0)),
+        Transformer("harbour-t1", 800, 0.208, 5.0, 8200, 1250, tap=1),
+    )
+
+
 FEEDERS: Final[Mapping[str, FeederSpec]] = {
-    spec.name: spec for spec in (_suburb(), _village(), _arcade(), _workshop(), _terrace(), _orchard(), _plaza())
-}
+    spec.name: spec
+    for spec in (
+        _suburb(), _village(), _arcade(), _workshop(), _terrace(), _orchard(), _plaza(), _hamlet(), _harbour()
+    )
+}  # fmt: skip
 
 
 def feeder_spec(name: str) -> FeederSpec:
