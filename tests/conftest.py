@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import subprocess
@@ -10,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from remhart_adt.log import Line
 
 NODE_MODULES = Path(__file__).resolve().parent.parent / "tools" / "node" / "node_modules"
 
@@ -32,6 +35,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(
                 pytest.mark.skip(reason="node packages are not installed (run `make test` with node present)")
             )
+
+
+@pytest.fixture(autouse=True)
+def _no_handler_left_behind() -> Iterator[None]:
+    """A command that a test ran in its own process sends log lines to that test's standard error, not to a later's."""
+    yield
+    root = logging.getLogger()
+    if any(isinstance(handler.formatter, Line) for handler in root.handlers):
+        root.handlers[:] = [handler for handler in root.handlers if not isinstance(handler.formatter, Line)]
+        root.setLevel(logging.WARNING)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from remhart_adt.clock import format_us
 
-__all__ = ["configure", "get", "redact"]
+__all__ = ["Line", "configure", "get", "redact"]
 
 _SECRET: Final = re.compile(
     r"(?i)((?:sharedaccess(?:key|signature)|accountkey|client_secret|sig|password)\s*[=:]\s*|bearer\s+)([^\s;&\"',]+)"
@@ -22,7 +22,7 @@ def redact(text: str) -> str:
     return _SECRET.sub(r"\1***", text)
 
 
-class _Line(logging.Formatter):
+class Line(logging.Formatter):
     """`time level logger message key=value ...` for people, or one JSON object a line for machines."""
 
     def __init__(self, as_json: bool) -> None:
@@ -50,7 +50,7 @@ def get(name: str) -> logging.Logger:
 def configure(*, level: str = "INFO", as_json: bool = False) -> None:
     """Send every log line to standard error, secrets redacted. Only applications (the CLI, the daemon) call this."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Line(as_json))
+    handler.setFormatter(Line(as_json))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

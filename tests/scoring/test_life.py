@@ -142,12 +142,15 @@ def test_few_rows_say_nothing(reference: Reference) -> None:
     assert drift.psi()
 
 
-def test_old_rows_fade(reference: Reference) -> None:
+def test_old_rows_fade(reference: Reference, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("remhart_adt.scoring.drift._MEMORY", 5_000)
     drift = Drift(reference)
-    for k in range(6):
-        drift.add(table(20_000, k, v_mean=50.0))
-    for k in range(20):
-        drift.add(table(20_000, 10 + k))
+    shifted, usual = table(1_000, 0, v_mean=50.0), table(1_000, 10)
+    for _ in range(6):
+        drift.add(shifted)
+    assert drift.psi()["v_mean"] > 0.25
+    for _ in range(20):
+        drift.add(usual)
     assert drift.psi()["v_mean"] < 0.1
 
 

@@ -5,7 +5,7 @@ They differ on purpose, so that a model trained on some can be judged on another
 PV), `village` (160 kVA, long overhead spans, heat pumps), `arcade` (500 kVA, shops and offices, 60 Hz 120/208 V),
 `workshop` (200 kVA, motors, 60 Hz 127/220 V), `terrace` (500 kVA, short thick cables, flats, much EV and PV), `orchard`
 (100 kVA, a weak network and long spans, pumps, 240/415 V), `plaza` (300 kVA, offices and flats, 60 Hz 127/220 V),
-`hamlet` (50 kVA on a pole, a handful of homes), `harbour` (800 kVA, cold stores and cranes, 60 Hz 120/208 V).
+`hamlet` (63 kVA on a pole, a handful of homes), `harbour` (800 kVA, cold stores and cranes, 60 Hz 120/208 V).
 """
 
 from __future__ import annotations
@@ -337,26 +337,31 @@ def _plaza() -> FeederSpec:
 def _hamlet() -> FeederSpec:
     d = _Draft("hamlet")
     d.breaker("cb1", "t1", 80)
-    d.line("l11", "cb1", _ABC70, 0.160, rated_a=72)
-    d.meter("m01", "l11", _ABC25, 0.030, 35, residential=(2, 1.5, 2))
-    d.meter("m02", "l11", _ABC25, 0.025, 35, residential=(1.5, 2, 1.5), heat_pump=(0, 1, 0))
-    d.line("l12", "l11", _ABC70, 0.210, rated_a=50)
-    d.meter("m03", "l12", _ABC25, 0.040, 35, residential=(1.5, 1.5, 2))
-    d.meter("m04", "l12", _ABC25, 0.030, 25, motor=1)
-    d.solar("pv1", "l12", _ABC25, 0.030, 25, (2, 2, 2))
+    d.line("l11", "cb1", _ABC70, 0.160, rated_a=63)
+    d.meter("m01", "l11", _ABC25, 0.030, 25, residential=(2, 1.5, 2))
+    d.meter("m02", "l11", _ABC25, 0.025, 25, residential=(1.5, 2, 1.5), heat_pump=(0, 1, 0))
+    d.line("l12", "l11", _ABC70, 0.190, rated_a=40)
+    d.meter("m03", "l12", _ABC25, 0.040, 25, residential=(1.5, 1.5, 2))
+    d.meter("m04", "l12", _ABC25, 0.030, 20, motor=1)
+    d.solar("pv1", "l12", _ABC25, 0.030, 10, (2, 2, 2))
     d.breaker("cb2", "t1", 63)
-    d.line("l21", "cb2", _ABC70, 0.090, rated_a=50)
+    d.line("l21", "cb2", _ABC70, 0.080, rated_a=32)
     d.meter("m05", "l21", _ABC25, 0.030, 35, residential=(2, 2, 1.5))
-    d.line("l22", "l21", _ABC25, 0.130, rated_a=35)
-    d.meter("m06", "l22", _ABC25, 0.020, 25, residential=(1, 1.5, 1))
-    d.meter("m07", "l22", _ABC25, 0.050, 16, lighting=0.5)
+    d.line("l22", "l21", _ABC25, 0.110, rated_a=20)
+    d.meter("m06", "l22", _ABC25, 0.020, 20, residential=(1, 1.5, 1))
+    d.meter("m07", "l22", _ABC25, 0.050, 10, lighting=0.5)
+    d.breaker("cb3", "t1", 63)
+    d.line("l31", "cb3", _ABC70, 0.060, rated_a=32)
+    d.meter("m08", "l31", _ABC25, 0.020, 35, residential=(1.5, 2, 2))
+    d.meter("m09", "l31", _ABC25, 0.035, 35, residential=(2, 1, 1.5), heat_pump=(0, 0, 1))
+    d.meter("m10", "l31", _ABC25, 0.025, 20, residential=(1, 1.5, 1))
     return d.finish(
         "A few homes behind a transformer on a pole",
         50.0,
         230.0,
-        Site(60.79, 10.69, 1.0, 4.5, 11.5, "Skogveien 2"),
+        Site(56.88, 14.81, 1.0, 6.5, 10.0, "Skogsstigen 2"),
         Source("hamlet-substation", 22.0, 1.0, 80, 60, 0.5, (0, 2)),
-        Transformer("hamlet-t1", 50, 0.4, 4.0, 875, 125, tap=1),
+        Transformer("hamlet-t1", 63, 0.4, 4.0, 1050, 150, tap=1),
     )
 
 
