@@ -137,16 +137,19 @@ def parts_of(name: str, model: onnx.ModelProto) -> list[Part]:
 
 
 def _linear(model: onnx.ModelProto, constants: Mapping[str, NDArray[Any]]) -> Part:
-    """Columns times coefficients, summed, plus the intercept."""
+    """Columns times coefficients, summed, plus the intercept when there is one."""
     model = _plain_sums(model)
     made_by = {node.output[0]: node for node in model.graph.node}
-    for add in model.graph.node:
-        total = made_by.get(add.input[0]) if add.op_type == "Add" else None
-        if total is not None and total.op_type == "ReduceSum" and add.input[1] in constants:
-            product = made_by[total.input[0]]
-            weights = constants[product.input[1]].reshape(-1)
-            facts = {"coefficients": weights, "intercept": float(constants[add.input[1]].reshape(-1)[0])}
-            return Part("linear", product.input[0], add.output[0], len(weights), facts)
+    for total in model.graph.node:
+        product = made_by.get(total.input[0]) if total.op_type == "ReduceSum" else None
+        if product is None or product.op_type != "Mul" or product.input[1] not in constants:
+            continue
+        weights, gives, intercept = constants[product.input[1]].reshape(-1), total.output[0], 0.0
+        for add in model.graph.node:
+            if add.op_type == "Add" and add.input[0] == gives and add.input[1] in constants:
+                gives, intercept = add.output[0], float(constants[add.input[1]].reshape(-1)[0])
+        facts = {"coefficients": weights, "intercept": intercept}
+        return Part("linear", product.input[0], gives, len(weights), facts)
     raise ValueError("no linear regression in the graph")
 
 

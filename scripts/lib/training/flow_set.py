@@ -26,9 +26,9 @@ from training.world import WorldPlan, feeder_info, point_infos
 __all__ = ["STEPS", "TAPS", "flow", "flow_rows"]
 
 Floats = NDArray[np.float64]
-# The tap positions and the numbers of steps that a row has a place for: column k is TAPS[k // 6], STEPS[k % 6].
+# The tap positions and the numbers of steps that a row has a place for: column k is TAPS[k // 7], STEPS[k % 7].
 TAPS: Final = tuple(range(-2, 3))
-STEPS: Final = tuple(range(6))
+STEPS: Final = tuple(range(7))
 # The minutes after the reading at which a setting is judged.
 _AHEAD: Final = (1, 8, 15)
 

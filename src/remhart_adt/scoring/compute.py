@@ -283,7 +283,7 @@ def _distortion(out: F64, x: F64, twin: F64) -> None:
 def _masked_mean(x: F64, where: NDArray[np.bool_] | np.bool_) -> F64:
     """Mean along the last axis of the cells that are there and chosen; NaN when none is."""
     use = where & ~np.isnan(x)
-    n = use.sum(-1)
+    n = _count(use)
     return np.where(n > 0, _only(x, use).sum(-1) / np.maximum(n, 1), np.nan)
 
 

@@ -70,7 +70,7 @@ class EnergyLoss:
         }  # fmt: skip
 
     def learn(self, data: Data) -> tuple[ModelFunction, dict[str, Any]]:
-        learn, _ = data.rows(self)
+        learn, calibrate = data.rows(self)
         x = inputs_of(self, learn)
         named = self._terms(Inputs(self.inputs, x))
         physics = np.array([_PHYSICS.get(name, 0.0) for name in named])
@@ -83,8 +83,7 @@ class EnergyLoss:
         def fit(rows: NDArray[np.bool_], firmness: float) -> NDArray[np.float64]:
             return physics + _ridge(a[rows], b[rows] - a[rows] @ physics, firmness)
 
-        # How firm, and how wide the interval: as it has to hold on a feeder that was not learned from, each one is
-        # left out in turn.
+        # How firm: as it has to hold on a feeder that was not learned from, each one is left out in turn.
         feeders = [learn.y["feeder"] == out for out in np.unique(learn.y["feeder"])]
 
         def left_out(firmness: float) -> list[NDArray[np.float64]]:
@@ -93,11 +92,14 @@ class EnergyLoss:
 
         firmness = min(_FIRMNESS, key=lambda f: float(np.mean([off.mean() for off in left_out(f)])))
         w = fit(np.ones(len(a), bool), firmness)
-        widths = [
-            float(np.quantile(np.abs(1 - share[own] / self._share(Inputs(self.inputs, x[own]), v).a[:, 0]), 0.9))
-            for own, v in ((own, fit(~own, firmness)) for own in feeders)
+        # How wide the interval: nine minutes of ten in nine days of ten, since a meter's error stays for days.
+        apart = [(learn.take(own), fit(~own, firmness)) for own in feeders] + [(calibrate, w)]
+        days = [
+            float(np.quantile(off[rows.block == day], 0.9))
+            for rows, off in ((rows, self._off(rows, v)) for rows, v in apart)
+            for day in np.unique(rows.block)
         ]
-        width = min(0.9, float(np.mean(widths)))
+        width = min(0.9, float(np.quantile(days, 0.9)))
         load = x[:, _AT["head_load"]]
         nameplate = x[:, _AT["no_load_share"]] + x[:, _AT["load_loss_share"]]
         rule = float((load * (share - nameplate)).sum() / (load * load).sum())
@@ -121,6 +123,12 @@ class EnergyLoss:
     def _share(self, i: Inputs, w: NDArray[np.float64]) -> Expr:
         part = (concat(list(self._terms(i).values())) * w.astype(np.float32)[None, :]).sum()
         return where(part < 0.001, 0.001, part)
+
+    def _off(self, samples: Samples, w: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How far the truth lies from what the coefficients say, relative to that."""
+        x = inputs_of(self, samples)
+        said = self._share(Inputs(self.inputs, x), w).a[:, 0] * x[:, _AT["infeed_w"]]
+        return np.abs(samples.y["loss_w"] / said - 1)
 
     def mini(self, samples: Samples) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         x = inputs_of(self, samples)

@@ -81,6 +81,7 @@ class HarmonicAnalysis:
             "customers emit and what the medium voltage brings are not seen. Do not use an estimate as proof of "
             "compliance; the interval says how little is known, and a meter that sends THD settles it."
         ),
+        "On small rural feeders (`orchard`, `hamlet`) the estimate of THD was no better than its baseline.",
         (
             "Current must be true RMS and Q that of the fundamental (IEEE 1459). A meter whose Q is sqrt(S^2 - P^2) "
             "hides all distortion: its estimate is worthless, and the model cannot tell."
