@@ -1,6 +1,6 @@
 """Which worlds are for learning, calibrating and judging. `terrace` is never learned from; no test week is either.
-`LATER_FEEDERS` were drawn when all models were finished: nothing but words was changed in a recipe
-after they were judged on them."""
+`LATER_FEEDERS` were drawn when all models were finished, the last two a day after the first. Nothing but words was
+changed in a recipe after it was judged on them, but for energy_loss, which was learned anew after the first two."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def main() -> int:
     """Exit code 0, or 1 when a model does not beat its baseline."""
     parser = argparse.ArgumentParser(prog="train", description="Train the models on simulated feeders.")
     size = parser.add_mutually_exclusive_group(required=True)
-    size.add_argument("--quick", action="store_true", help="a small set, under 3 minutes; for CI")
+    size.add_argument("--quick", action="store_true", help="a small set, 3 to 5 minutes on two cores; for CI")
     size.add_argument("--full", action="store_true", help="the set the committed models come from")
     size.add_argument(
         "--lstm", action="store_true",
@@ -55,8 +55,8 @@ def main() -> int:
     names = options.only or list(RECIPES)
     data = cached(options.cache, lambda: learning_data(options.quick, options.workers, kinds(names)))
     # Learning keeps one processor busy: meanwhile the other makes what the quick models are judged on.
-    aside = ThreadPoolExecutor(1)
-    unseen = None if options.full else aside.submit(test_sets, options.quick, options.workers, kinds(names), [0])
+    made_aside = (test_sets, True, options.workers, kinds(names), [0])
+    unseen = ThreadPoolExecutor(1).submit(*made_aside) if options.quick else None
     rows = read_manifest_rows(out)
     made: dict[str, tuple[bytes, dict[str, Any]]] = {}
     for name in names:

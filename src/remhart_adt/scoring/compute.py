@@ -236,7 +236,7 @@ def _power(out: F64, now: F64, twin: F64) -> None:
 
 def _window(out: F64, windows: Windows, step: Step, past: Past, now: F64, twin: F64, quality: NDArray[np.int8]) -> None:
     seconds = past.seconds[:, -_NEAR:]
-    x = past.cells(windows, _NEAR, _ELECTRICAL)
+    x = past.cells(windows, _NEAR, slice(_ELECTRICAL))
     # A ring cell holds an older reading beyond the point's own past only before the ring has filled: `seen` says so.
     if (step.seen < _NEAR).any():
         np.swapaxes(x, 1, 2)[np.isnan(seconds)] = np.nan
@@ -312,7 +312,7 @@ def _stats(out: F64, x: F64, seconds: F64) -> None:
 def _far(out: F64, windows: Windows, step: Step, past: Past, twin: F64) -> None:
     """Mean and deviation of the phase voltages over 128 readings, those in the normal band only, so that a sag that
     has passed leaves no trace."""
-    v = past.cells(windows, RAW, _V.stop)
+    v = past.cells(windows, RAW, _V)
     v /= twin[:, None, :1]
     use = (v >= 0.9) & (v <= 1.1)
     if (step.seen < RAW).any():
@@ -323,7 +323,7 @@ def _far(out: F64, windows: Windows, step: Step, past: Past, twin: F64) -> None:
     mean = total / some
     away = _only(v - mean[:, :, None], use)
     _phases(out, "v_mean128", np.where(n > 0, mean, np.nan))
-    np.multiply(away, away, out=away)  # nobody else's
+    np.multiply(away, away, out=away)  # squared in place: nobody else reads it
     _phases(out, "v_std128", np.where(n > 1, np.sqrt(away.sum(2) / some), np.nan))
     usual = (total - _only(v[:, :, -1], use[:, :, -1])) / np.maximum(n - use[:, :, -1], 1)
     _sags(out, v[:, :, :-1], use[:, :, :-1], usual, past.seconds[:, :-1])

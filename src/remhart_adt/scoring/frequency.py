@@ -20,7 +20,7 @@ __all__ = ["GAP_S", "frequency_features"]
 
 F64 = NDArray[np.float64]
 _NEAR: Final = 32
-_FREQ: Final = CHANNEL_INDEX["freq"]
+_FREQ: Final = slice(CHANNEL_INDEX["freq"], CHANNEL_INDEX["freq"] + 1)
 # Two readings of a 5 s meter with a lost one between them, and a little for clocks.
 GAP_S: Final = 10.5
 _SPACING_S: Final = 30.5
@@ -29,8 +29,7 @@ _WHEN: Final = -np.array(LAGS_F, np.float64)
 
 def frequency_features(windows: Windows, past: Past, nominal_hz: F64) -> dict[str, F64]:
     """`f_...` columns (m,) by name; `nominal_hz` (m,). A caller ignores invalid-value warnings."""
-    sent = windows.raw.reshape(-1).take(past.at[:, -_NEAR:] * windows.raw.shape[2] + _FREQ)
-    f = sent.astype(np.float64) / nominal_hz[:, None] - 1
+    f = past.cells(windows, _NEAR, _FREQ)[:, 0] / nominal_hz[:, None] - 1
     s = past.seconds[:, -_NEAR:].copy()
     have = ~(np.isnan(s) | np.isnan(f))
     now = np.where(have[:, -1], f[:, -1], np.nan)

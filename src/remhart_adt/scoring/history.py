@@ -228,7 +228,7 @@ def _hour_of_week(slot: NDArray[np.int64], utc: F64) -> F64:
 
 def _shape(columns: dict[str, F64], p: F64, short: F64, phase: F64, before: F64, hour: F64) -> None:
     """How the last day and week look: phases, changes, parts of the day, weekend. `before` (m, 576) is the total P
-    of the days before the last, p.u.; `hour` (m, 672) the local hour of the week of every quarter hour."""
+    of the days before the last, p.u.; `hour` (m or 1, 672) the local hour of the week of every quarter hour."""
     own = np.ascontiguousarray(np.swapaxes(short[:, :_DAY, _S["p_a"] : _S["p_c"] + 1], 1, 2)) / phase[:, :, None]
     have = ~np.isnan(own)
     enough = have.sum(2) >= _DAY_SHARE

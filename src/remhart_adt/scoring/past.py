@@ -38,11 +38,11 @@ class Past:
             seconds[step.seen[:, None] <= _BACK] = np.nan
         return cls(at, seconds)
 
-    def cells(self, windows: Windows, near: int, channels: int) -> NDArray[np.float64]:
-        """The first `channels` channels of the last `near` readings, (m, channels, near), in SI units."""
-        # Every place is one of the rings: to clip it costs nothing, to ask whether it must be raised does.
-        first = self.at[:, None, -near:] * windows.raw.shape[2]
-        cells: NDArray[np.float64] = (
-            windows.raw.reshape(-1).take(first + np.arange(channels)[:, None], mode="clip").astype(np.float64)
-        )
+    def cells(self, windows: Windows, near: int, channels: slice) -> NDArray[np.float64]:
+        """These channels of the last `near` readings, (m, channels, near), in SI units; of a reading that there is not
+        whatever the ring holds."""
+        width = windows.raw.shape[2]
+        at = self.at[:, None, -near:] * width + np.arange(width)[channels, None]
+        # Every place lies in the rings; the mode spares the pass that would make sure of it.
+        cells: NDArray[np.float64] = windows.raw.reshape(-1).take(at, mode="clip").astype(np.float64)
         return cells
