@@ -105,7 +105,7 @@ def device_kw(feeder: Feeder, plan: WorldPlan, minutes: int, air: Floats) -> tup
     rng = np.random.default_rng([plan.seed, 79])
     spec = feeder.spec
     time_us = plan.start_us + 60_000_000 * np.arange(minutes, dtype=np.int64)
-    hour, _, working = local_clock(spec.site, time_us)
+    hour, _, day = local_clock(spec.site, time_us)
     kw, kvar = np.zeros((minutes, feeder.n_loads)), np.zeros((minutes, feeder.n_loads))
     rated = {p.element: p.rated_a * spec.nominal_v / 1000 for p in spec.points}
     left = _FEEDER_SHARE * spec.transformer.kva
@@ -141,7 +141,7 @@ def device_kw(feeder: Feeder, plan: WorldPlan, minutes: int, air: Floats) -> tup
                     for f in phases:
                         free[f] -= each
                     draws = (
-                        charging(rng, hour, working, power, shop=kind == "commercial") if which == 0
+                        charging(rng, hour, day == 0, power, shop=kind == "commercial") if which == 0
                         else heating(rng, hour, air[:minutes], power) if which == 1 else water(rng, hour, power)
                     )  # fmt: skip
                     for f in phases:

@@ -1,14 +1,14 @@
 """What customers draw, minute by minute: stochastic profiles by class, photovoltaics, source voltage, bank control.
 
-The shapes are our own: bumps and plateaus over the local hour, scaled by working day, season and temperature; on them
-ride slow multiplicative noise, machines that switch on and off, and every load's own habits (shifted hours, weights).
+Homes and businesses follow the standard load profiles of `profiles`; vehicles, heat pumps, motors, street lighting and
+photovoltaics, for which there is none, follow clock, temperature and sun. On that ride slow multiplicative noise, machines
+that switch on and off, and every load's own habits (shifted hours, weights): a profile is the mean of many customers.
 No profile exceeds its load's `peak_kw`, so a feeder whose peaks fit stays inside its limits whatever the seed.
 Second by second a fast noise is laid over the straight line between two minutes.
 """
 
 from __future__ import annotations
 
-import math
 import zlib
 from dataclasses import dataclass
 from typing import Final
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from remhart_adt.simulate.feeder import Feeder
+from remhart_adt.simulate.profiles import profile_level
 from remhart_adt.simulate.spec import LOAD_KINDS
 from remhart_adt.simulate.weather import Air, OrnsteinUhlenbeck, Weather, local_clock
 
@@ -115,15 +116,15 @@ class Scenery:
         time_us = self._next_us + 60_000_000 * np.arange(n, dtype=np.int64)
         self._next_us += 60_000_000 * n
         air = self._weather.block(time_us)
-        hour, year, working = local_clock(self._site, time_us)
+        hour, year, day = local_clock(self._site, time_us)
         noise = self._slow.block(n, 60.0)
         loads = len(self._kinds)
-        cold = -np.cos(2 * np.pi * (year - 20 / 365)) * math.copysign(1.0, -self._site.temp_swing)
-        machines = self._machines(hour, working, air)
+        season = year if self._site.temp_swing > 0 else year + 0.5
+        machines = self._machines(hour, day == 0, air)
         level = np.empty((n, loads))
         for kind in np.unique(self._kinds):
             mine = np.flatnonzero(self._kinds == kind)
-            level[:, mine] = self._level(str(kind), mine, hour, working, cold, air, machines[:, mine])
+            level[:, mine] = self._level(str(kind), mine, hour, day, season, air, machines[:, mine])
         level = _bound(level * np.exp(noise[:, :loads])) * self._balance
         kw = level * self._peak
         kvar = kw * self._tan * (1 + noise[:, loads:])
@@ -137,29 +138,27 @@ class Scenery:
         kind: str,
         mine: NDArray[np.intp],
         hour: Floats,
-        working: NDArray[np.bool_],
-        cold: Floats,
+        day: NDArray[np.intp],
+        season: Floats,
         air: Air,
         machines: Floats,
     ) -> Floats:
         """Mean level of the class in p.u. of the peak, (n, loads of the class)."""
         h = hour[:, None] - self._shift[mine]
-        day = working[:, None]
         w = self._weight[:, mine]
         if kind == "residential":
-            morning = np.where(day, 0.24 * _bump(h, 7.2, 1.2), 0.22 * _bump(h, 9.6, 1.8))
-            noon = np.where(day, 0.08, 0.16) * _bump(h, 12.6, 1.4)
-            body = 0.15 + w[0] * morning + w[1] * noon + w[2] * 0.40 * _bump(h, 19.2, 2.0)
-            return np.asarray(body * (1 + 0.15 * cold[:, None]) + 0.12 * machines)
+            dull = (1 - w[0]) * _bump(h, 7.5, 2.0) + (1 - w[1]) * _bump(h, 12.6, 1.8) + (1 - w[2]) * _bump(h, 19.2, 2.4)
+            return np.asarray(0.62 * (1 - dull) * profile_level(kind, season, day, h) + 0.12 * machines)
         if kind == "commercial":
+            open_share = np.maximum(profile_level(kind, season, day, h) - 0.2, 0.0)
             cooling = 0.012 * np.maximum(air.temperature - 21, 0)[:, None]
-            return np.asarray(0.20 + w[0] * np.where(day, 0.52, 0.22) * _plateau(h, 7.8, 18.6) * (1 + cooling))
+            return np.asarray(0.18 + 0.80 * w[0] * open_share * (1 + cooling))
         if kind == "ev":
             return np.asarray(0.01 + 0.93 * machines)
         if kind == "heat_pump":
             return np.asarray(0.04 + 0.86 * machines)
         if kind == "motor":
-            return np.asarray(0.06 + _plateau(h, 6.6, 17.2, 0.3) * np.where(day, 1.0, 0.25) * (0.22 + 0.5 * machines))
+            return np.asarray(0.06 + _plateau(h, 6.6, 17.2, 0.3) * np.where(day[:, None] == 0, 1.0, 0.25) * (0.22 + 0.5 * machines))
         if kind == "lighting":
             night = 1 / (1 + np.exp(np.clip((air.sun + 0.03) / 0.02, -50, 50)))
             return np.asarray((0.02 + 0.9 * night)[:, None] * np.ones_like(h))

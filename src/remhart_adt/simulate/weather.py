@@ -46,12 +46,14 @@ class OrnsteinUhlenbeck:
         return out
 
 
-def local_clock(site: Site, time_us: NDArray[np.int64]) -> tuple[Floats, Floats, NDArray[np.bool_]]:
-    """Hour of the day (0..24) in civil time, fraction of the year (0..1) and "is a working day", each (n,)."""
+def local_clock(site: Site, time_us: NDArray[np.int64]) -> tuple[Floats, Floats, NDArray[np.intp]]:
+    """Hour of the day (0..24) in civil time, fraction of the year (0..1) and the day (0: working, 1: Saturday, 2: Sunday),
+    each (n,)."""
     local = time_us / 1e6 + site.zone_h * 3600
     hour = (local % _DAY_S) / 3600
     day = np.floor(local / _DAY_S)
-    return hour, (local % _YEAR_S) / _YEAR_S, ((day + 3) % 7) < 5  # the epoch began on a Thursday
+    weekday = (day + 3) % 7  # the epoch began on a Thursday
+    return hour, (local % _YEAR_S) / _YEAR_S, np.maximum(weekday - 4, 0).astype(np.intp)
 
 
 def sun_elevation(site: Site, time_us: NDArray[np.int64]) -> Floats:
