@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 
+# The demo and the tests start hundreds of processes: none shall compile the package anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test check clean
 
 demo: $(VENV)/.installed-demo

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import warnings
 from pathlib import Path
 
 import pandas as pd
@@ -25,7 +26,9 @@ def table_text() -> str:
     year = pd.date_range("2025-01-01", periods=365 * 96, freq="15min")
     lines = []
     for name in PROFILES.values():
-        values = pd.Series(_MADE[name](year).to_numpy(), index=year)
+        with warnings.catch_warnings():  # demandlib 0.2.2 asks pandas for what it will not do for ever
+            warnings.simplefilter("ignore", DeprecationWarning)
+            values = pd.Series(_MADE[name](year).to_numpy(), index=year)
         day = values.index.day_of_week.map(_DAY)
         quarter = values.index.hour * 4 + values.index.minute // 15
         means = values.groupby([values.index.month, day, quarter]).mean()

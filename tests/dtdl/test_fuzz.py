@@ -21,7 +21,7 @@ from fuzz_mutate import read_corpus  # noqa: E402
 from remhart_adt.dtdl import Options, Problem, Report  # noqa: E402
 from remhart_adt.resources import dtdl_dir  # noqa: E402
 
-INPUTS = 1000  # of the mutator; scripts/fuzz runs as many as one likes
+INPUTS = 400  # of the mutator; scripts/fuzz runs as many as one likes
 
 TERMS = """
     Interface Property Telemetry Command Relationship Component Object Array Map Enum Field Voltage double integer
@@ -105,7 +105,7 @@ OPTIONS = st.builds(
     max_bytes=st.sampled_from([8 << 20, 100]),
     max_depth=st.sampled_from([512, 3]),
 )
-EACH = settings(max_examples=500, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+EACH = settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 PROFILES = st.sampled_from([None, "adt"])
 
 

@@ -84,16 +84,20 @@ def ordinary(quick: bool) -> Split:
         learn=tuple(
             _world(quick, f, 100 + 10 * k + j, date) for k, f in enumerate(learn) for j, date in enumerate(months)
         ),
-        calibrate=tuple(_world(quick, f, 200 + k, (2025, 9, 8)) for k, f in enumerate(learn)),
+        calibrate=tuple(_world(quick, f, 200 + k, (2025, 9, 8)) for k, f in enumerate(learn[: 1 if quick else None])),
         test_time=tuple(_world(quick, f, 400 + k, (2025, 11, 10)) for k, f in enumerate(learn)),
         test_feeder=tuple(_world(quick, TEST_FEEDER, 500 + j, date) for j, date in enumerate(unseen)),
     )
 
 
 def quiet(quick: bool) -> Split:
-    """Life without faults, for thresholds and false alarms; nothing is learned from it."""
+    """Life without faults, for thresholds and false alarms; nothing is learned from it. Quick: for thresholds alone."""
     learn = _learned(quick)
     months = ((2025, 9, 22),) if quick else ((2025, 3, 3), (2025, 9, 22))
+    judged = tuple(
+        _world(quick, f, 600 + k, (2025, 11, 24), calm=True)
+        for k, f in enumerate(() if quick else (*learn, TEST_FEEDER))
+    )
     return Split(
         learn=(),
         calibrate=tuple(
@@ -101,8 +105,8 @@ def quiet(quick: bool) -> Split:
             for k, f in enumerate(learn)
             for j, date in enumerate(months)
         ),
-        test_time=tuple(_world(quick, f, 600 + k, (2025, 11, 24), calm=True) for k, f in enumerate(learn)),
-        test_feeder=(_world(quick, TEST_FEEDER, 600 + len(learn), (2025, 11, 24), calm=True),),
+        test_time=judged[:-1],
+        test_feeder=judged[-1:],
     )
 
 

@@ -1,8 +1,8 @@
 """What customers draw, minute by minute: stochastic profiles by class, photovoltaics, source voltage, bank control.
 
 Homes and businesses follow the standard load profiles of `profiles`; vehicles, heat pumps, motors, street lighting and
-photovoltaics, for which there is none, follow clock, temperature and sun. On that ride slow multiplicative noise, machines
-that switch on and off, and every load's own habits (shifted hours, weights): a profile is the mean of many customers.
+photovoltaics, for which there is none, follow clock, temperature and sun. A profile is the mean of many customers: on
+it ride slow multiplicative noise, machines that switch on and off, and every load's own habits (hours, weights).
 No profile exceeds its load's `peak_kw`, so a feeder whose peaks fit stays inside its limits whatever the seed.
 Second by second a fast noise is laid over the straight line between two minutes.
 """
@@ -158,7 +158,8 @@ class Scenery:
         if kind == "heat_pump":
             return np.asarray(0.04 + 0.86 * machines)
         if kind == "motor":
-            return np.asarray(0.06 + _plateau(h, 6.6, 17.2, 0.3) * np.where(day[:, None] == 0, 1.0, 0.25) * (0.22 + 0.5 * machines))
+            busy = np.where(day[:, None] == 0, 1.0, 0.25)
+            return np.asarray(0.06 + _plateau(h, 6.6, 17.2, 0.3) * busy * (0.22 + 0.5 * machines))
         if kind == "lighting":
             night = 1 / (1 + np.exp(np.clip((air.sun + 0.03) / 0.02, -50, 50)))
             return np.asarray((0.02 + 0.9 * night)[:, None] * np.ones_like(h))

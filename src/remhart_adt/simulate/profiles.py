@@ -30,10 +30,10 @@ _QUARTERS: Final = 96
 def _table(profile: str) -> Floats:
     """(month, day, quarter)."""
     table = np.full((_MONTHS, len(DAYS), _QUARTERS), np.nan)
-    with files(__package__).joinpath("profiles.csv").open(encoding="utf-8", newline="") as file:
-        for name, month, day, *values in csv.reader(file):
-            if name == profile:
-                table[int(month) - 1, DAYS.index(day)] = [float(value) for value in values]
+    text = files(__package__).joinpath("profiles.csv").read_text(encoding="utf-8")
+    for name, month, day, *values in csv.reader(text.splitlines()):
+        if name == profile:
+            table[int(month) - 1, DAYS.index(day)] = [float(value) for value in values]
     if np.isnan(table).any():
         raise ValueError(f"profiles.csv does not hold every day of {profile}; make it again with scripts/profiles")
     return table

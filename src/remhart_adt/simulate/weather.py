@@ -47,8 +47,8 @@ class OrnsteinUhlenbeck:
 
 
 def local_clock(site: Site, time_us: NDArray[np.int64]) -> tuple[Floats, Floats, NDArray[np.intp]]:
-    """Hour of the day (0..24) in civil time, fraction of the year (0..1) and the day (0: working, 1: Saturday, 2: Sunday),
-    each (n,)."""
+    """In civil time, each (n,): hour of the day (0..24), fraction of the year (0..1), and the kind of day (0: working,
+    1: Saturday, 2: Sunday)."""
     local = time_us / 1e6 + site.zone_h * 3600
     hour = (local % _DAY_S) / 3600
     day = np.floor(local / _DAY_S)
