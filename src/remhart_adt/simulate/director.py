@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Final
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from remhart_adt.errors import SimulationError
 from remhart_adt.readings import ComponentStatus
-from remhart_adt.simulate.events import OVERLOAD, SAG_RESIDUAL, Event, candidates, extra_load, schedule
+from remhart_adt.simulate.events import OVERLOADS, SAG_RESIDUAL, Event, candidates, extra_load, schedule
 from remhart_adt.simulate.feeder import Feeder, Solution, join
 from remhart_adt.simulate.frequency import Frequency
 from remhart_adt.simulate.loads import FastNoise, Minutes, Scenery
@@ -194,9 +195,10 @@ class Director:
         feeder, tried = self._feeder, []
         names = candidates(feeder, kind)
         turn = self._cycles % max(1, len(names))
-        for name in names[turn:] + names[:turn]:
+        targets = OVERLOADS if kind == "overload" else OVERLOADS[:1]
+        for target, name in product(targets, names[turn:] + names[:turn]):
             try:
-                event, truth = self._try(kind, name, ticks, start_us, end_us)
+                event, truth = self._try(kind, name, ticks, start_us, end_us, target)
             except SimulationError as error:
                 tried.append(f"{name}: {error.what}")
                 continue
@@ -210,7 +212,9 @@ class Director:
             remedy="Choose other event kinds or another seed",
         )
 
-    def _try(self, kind: str, name: str, ticks: _Ticks, start_us: int, end_us: int) -> tuple[Event, Solution]:
+    def _try(
+        self, kind: str, name: str, ticks: _Ticks, start_us: int, end_us: int, target: float
+    ) -> tuple[Event, Solution]:
         if kind == "voltage_sag":
             low = _Ticks(ticks.time_us, ticks.kw, ticks.kvar, ticks.pu * SAG_RESIDUAL, ticks.steps, ticks.ambient)
             return Event(kind, name, start_us, end_us, parameters={"residual": SAG_RESIDUAL}), self._solve(low)
@@ -223,9 +227,10 @@ class Director:
                 ticks.kvar[middle],
                 float(ticks.pu[middle]),
                 int(ticks.steps[middle]),
+                target=target,
             )
             more = _Ticks(ticks.time_us, ticks.kw + extra, ticks.kvar, ticks.pu, ticks.steps, ticks.ambient)
-            parameters = {"target": OVERLOAD, "extra_kw": round(float(extra.sum()), 3)}
+            parameters = {"target": target, "extra_kw": round(float(extra.sum()), 3)}
             return Event(kind, name, start_us, end_us, parameters=parameters), self._solve(more)
         if kind == "open_phase":
             phase = (self._seed + self._cycles) % 3

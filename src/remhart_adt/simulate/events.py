@@ -20,7 +20,7 @@ from remhart_adt.errors import SimulationError
 from remhart_adt.simulate.feeder import Feeder
 from remhart_adt.simulate.spec import Breaker, Line, Meter
 
-__all__ = ["KINDS", "OVERLOAD", "SAG_RESIDUAL", "Event", "candidates", "extra_load", "schedule"]
+__all__ = ["KINDS", "OVERLOADS", "SAG_RESIDUAL", "Event", "candidates", "extra_load", "schedule"]
 
 Floats = NDArray[np.float64]
 
@@ -36,7 +36,8 @@ _SHARES: Final = {
 _LONGEST_S: Final = 45.0
 _FEWEST_TICKS: Final = 4
 SAG_RESIDUAL: Final = 0.76
-OVERLOAD: Final = 1.32
+# Multiples of the rating; where the first leaves another point in doubt, the next is tried.
+OVERLOADS: Final = (1.32, 1.2, 1.5)
 # Of those who are asked to draw more; street lamps do not.
 _FLEXIBLE: Final = frozenset({"residential", "commercial", "ev", "heat_pump", "motor"})
 
@@ -105,7 +106,7 @@ def candidates(feeder: Feeder, kind: str) -> list[str]:
 
 
 def extra_load(
-    feeder: Feeder, component: str, kw: Floats, kvar: Floats, pu: float, steps: int, *, target: float = OVERLOAD
+    feeder: Feeder, component: str, kw: Floats, kvar: Floats, pu: float, steps: int, *, target: float = OVERLOADS[0]
 ) -> Floats:
     """Extra kW per load (L,) that brings each phase at the component's point to `target` times its rating.
 
