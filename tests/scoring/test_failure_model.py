@@ -67,7 +67,7 @@ def test_risk_never_falls_as_current_rises_to_three_times_the_rating(engine: Eng
 def test_risk_never_falls_when_the_whole_past_was_higher_and_spans_the_scale(engine: Engine, kind: str) -> None:
     risks = [float(document(engine, *day(kind, level))["failureRisk"]) for level in np.linspace(0, 7.5, 26)]
     assert (np.diff(risks) >= -1.2e-7).all()
-    assert risks[0] < 0.02
+    assert risks[0] < 0.03
     assert risks[-1] > 0.95
 
 
@@ -136,7 +136,7 @@ def test_the_direction_of_power_does_not_matter(engine: Engine) -> None:
 def test_a_dead_line_is_at_no_risk(engine: Engine) -> None:
     info, cells = day("transmission_line", 1.0)
     cells[:, : C["freq"] + 1] = 0.0
-    assert float(document(engine, info, cells)["failureRisk"]) < 0.02
+    assert float(document(engine, info, cells)["failureRisk"]) < 0.03
 
 
 def test_it_abstains_with_the_reason(engine: Engine) -> None:
