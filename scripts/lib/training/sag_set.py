@@ -137,10 +137,10 @@ def split(quick: bool) -> Split:
         ]
 
     return Split(
-        learn=tuple(worlds(0, learn, (1, 7), 9, 4 if quick else 24)),
+        learn=tuple(worlds(0, learn, (1, 7), 9, 6 if quick else 24)),
         calibrate=tuple(worlds(200, learn, (9, 1), 6, 2 if quick else 8)),
         test_time=tuple(worlds(400, learn, (11, 1), 4, 2 if quick else 12)),
-        test_feeder=tuple(worlds(600, (TEST_FEEDER,), (1, 13), 9, 4 if quick else 36)),
+        test_feeder=tuple(worlds(600, (TEST_FEEDER,), (1, 13), 9, 6 if quick else 36)),
     )
 
 
