@@ -122,6 +122,17 @@ def test_cards_are_what_the_stored_figures_say(name: str) -> None:
     assert (ROOT / "docs" / "models" / f"{name}.md").read_text() == text
 
 
+def test_a_card_says_of_a_gain_whether_its_interval_lies_above_around_or_below_zero() -> None:
+    stored = json.loads((ROOT / "docs" / "models" / "evaluation.json").read_text())["models"]["voltage_sag"]
+    row, speed = read_manifest_rows(ROOT / "models")["voltage_sag"], {"us_per_row": 1.0, "kilobytes": 1}
+    said = []
+    for low, high in ((0.1, 0.3), (-0.1, 0.3), (-0.3, -0.1)):
+        metric = {**stored["metrics"][0], "gain": (low + high) / 2, "gain_low": low, "gain_high": high}
+        text = cards.card(row, {**stored, "metrics": [metric]}, speed, RECIPES["voltage_sag"], None)
+        said.append(next(line for line in text.splitlines() if f"[{100 * low:+.3g}, " in line).rpartition("]")[2])
+    assert said == [" |", " (not clear of zero) |", " (worse) |"]
+
+
 @pytest.mark.parametrize("name", sorted(RECIPES))
 def test_pictures_are_what_the_stored_figures_say(name: str) -> None:
     stored = json.loads((ROOT / "docs" / "models" / "evaluation.json").read_text())["models"][name]

@@ -48,7 +48,7 @@ def _number(value: Any) -> str:
 def _gain(metric: Mapping[str, Any]) -> str:
     scale, unit = (100, " %") if metric["lower_is_better"] else (1, "")
     gain, low, high = (metric[k] * scale for k in ("gain", "gain_low", "gain_high"))
-    verdict = "" if low > 0 else " (not clear of zero)"
+    verdict = "" if low > 0 else " (worse)" if high < 0 else " (not clear of zero)"
     return f"{gain:+.3g}{unit} [{low:+.3g}, {high:+.3g}]{verdict}"
 
 
@@ -166,7 +166,8 @@ def readme_table(
         first = metrics[0]["name"]
         by_set = {m["on"]: m for m in metrics if m["name"] == first}
         cells = [
-            f"{m['value']:.3g} against {m['baseline']:.3g}" + ("" if m["gain_low"] > 0 else ", not clear")
+            f"{m['value']:.3g} against {m['baseline']:.3g}"
+            + ("" if m["gain_low"] > 0 else ", worse" if m["gain_high"] < 0 else ", not clear")
             for m in (by_set["unseen weeks"], by_set["unseen feeder"])
         ]
         link = f"[{slot.id}](docs/models/{slot.id}.md)"
