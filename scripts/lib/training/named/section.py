@@ -42,7 +42,10 @@ def _conclusion(figures: Mapping[str, Any]) -> str:
     if words_measured:
         counted = ", ".join(f"{word} in {words_measured.count(word)}" for word in sorted(set(words_measured)))
         found += f" (of the {len(words_measured)} figures on measured series: {counted})"
-    rest = "The LSTM gives the point answers of the table alone; the trees are shipped."
+    rest = (
+        "The LSTM gives the point answers of the table alone, and a forecast here carries its interval: the trees are "
+        "shipped."
+    )
     if words == {"better"}:
         if words_measured.count("worse") > words_measured.count("better"):
             rest = (
