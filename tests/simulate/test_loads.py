@@ -12,6 +12,7 @@ from remhart_adt.simulate.weather import OrnsteinUhlenbeck, local_clock, sun_ele
 
 MONDAY = parse_us("2026-06-15T00:00:00Z")
 SUNDAY = parse_us("2026-06-14T00:00:00Z")
+DAY_US = 86_400_000_000
 
 
 def mean_of(feeder, kind, start, hours, seeds=4):
@@ -72,6 +73,20 @@ def test_heat_pumps_work_harder_in_winter(feeder_of):
     winter, summer = parse_us("2026-01-12T00:00:00Z"), parse_us("2026-07-13T00:00:00Z")
 
     assert mean_of(feeder, "heat_pump", winter, (0, 24)) > 2 * mean_of(feeder, "heat_pump", summer, (0, 24))
+
+
+def test_homes_draw_more_in_their_own_winter(feeder_of):
+    january, july = parse_us("2026-01-12T00:00:00Z"), parse_us("2026-07-13T00:00:00Z")
+    north, south = feeder_of("suburb"), feeder_of("orchard")
+
+    assert mean_of(north, "residential", january, (0, 24)) > 1.2 * mean_of(north, "residential", july, (0, 24))
+    assert mean_of(south, "residential", july, (0, 24)) > 1.2 * mean_of(south, "residential", january, (0, 24))
+
+
+def test_saturdays_lie_between_working_days_and_sundays(feeder_of):
+    days = [mean_of(feeder_of("arcade"), "commercial", day, (9, 15)) for day in (MONDAY, SUNDAY - DAY_US, SUNDAY)]
+
+    assert days[0] > 1.2 * days[1] > 1.2 * days[2]
 
 
 def test_three_phase_machines_switch_on_all_phases_together(feeder_of):
