@@ -85,7 +85,7 @@ def ordinary(quick: bool) -> Split:
         learn=tuple(
             _world(quick, f, 100 + 10 * k + j, date) for k, f in enumerate(learn) for j, date in enumerate(months)
         ),
-        calibrate=tuple(_world(quick, f, 200 + k, (2025, 9, 8)) for k, f in enumerate(learn[: 1 if quick else None])),
+        calibrate=tuple(_world(quick, f, 200 + k, (2025, 9, 8)) for k, f in enumerate(learn)),
         test_time=tuple(_world(quick, f, 400 + k, (2025, 11, 10)) for k, f in enumerate(learn)),
         test_feeder=tuple(_world(quick, TEST_FEEDER, 500 + j, date) for j, date in enumerate(unseen)),
     )

@@ -63,7 +63,7 @@ class OverloadRisk:
 
     def learn(self, data: Data) -> tuple[ModelFunction, dict[str, Any]]:
         learn, check = data.rows(self)
-        rounds = 60 if data.quick else 130
+        rounds = 30 if data.quick else 130
         load_names, heat_names = (*_RISING, *_FREE), (*_RISING, *_HEAT, *_FREE)
         load, load_share = self._fit(
             learn, check, load_names, learn.x[:, INDEX["load_5min"]], learn.y["load"], check.y["load"],
