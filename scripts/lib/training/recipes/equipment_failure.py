@@ -73,7 +73,7 @@ class EquipmentFailure:
         "Thermal constants are those the twin declares, else typical ones of an ONAN unit.",
         "A meter that reads every 15 minutes takes a motor start for a quarter hour: life used is then too high.",
         "Days differ in the simulation by a random factor; only its spread (12 %) is measured, at one transformer.",
-        "Without that factor the Brier score gains 28 % (unseen weeks) and 12 % (unseen feeder, its lines unclear).",
+        "On earlier load shapes, without that factor, the Brier score gained 28 % (unseen weeks) and 12 % (feeder).",
         "The oil and gauge flags of that lightly loaded transformer are not foreseen: failureRisk stayed below 0.06.",
         "Above about 140 degC gas bubbles form (IEEE C57.91): FAA then understates the damage.",
         "timeToFailure is given where failureRisk is at least 0.5.",

@@ -49,7 +49,7 @@ class OverloadRisk:
     limits = (
         "Without an ambient or oil temperature a transformer is judged by its loading, and maxHotSpot is absent.",
         "Knows no switching plans: a transfer of load in the coming hour is not foreseen.",
-        "On a measured transformer, logged every 15 minutes, maxLoading is 0.07 p.u. worse than the load held.",
+        "On a measured transformer, logged every 15 minutes, maxLoading is 0.06 p.u. worse than the load held.",
         "It learned short peaks from small networks; a large group of customers does not have them.",
         "The published design names a support vector machine; monotone trees keep risk from falling with current.",
         "Thermal constants are those the twin declares, else typical ones of an ONAN unit.",
