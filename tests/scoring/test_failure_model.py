@@ -133,7 +133,7 @@ def test_the_direction_of_power_does_not_matter(engine: Engine) -> None:
     assert document(engine, info, cells) == forward
 
 
-def test_a_dead_line_is_at_no_risk(engine: Engine) -> None:
+def test_a_dead_line_is_at_little_risk(engine: Engine) -> None:
     info, cells = day("transmission_line", 1.0)
     cells[:, : C["freq"] + 1] = 0.0
     assert float(document(engine, info, cells)["failureRisk"]) < 0.03
