@@ -111,7 +111,7 @@ def test_a_part_is_at_least_fifty_exactly_when_it_meets_the_percentile_of_its_cl
     rng = np.random.default_rng(2)
     severity = rng.gamma(2.0, rng.uniform(0.05, 0.4, (3000, 1, 1)), (3000, 96, 4))
     severity[rng.random(severity.shape) < rng.uniform(0, 0.2, (3000, 1, 1))] = np.nan
-    day = quality.day_index(severity)
+    day = quality.day_index(np.swapaxes(severity, 1, 2))
     n, outside = (~np.isnan(severity)).sum(1), (severity > 1).sum(1)
     meets = outside <= np.array([p.allowed for p in quality.PARTS]) * n
     counts = ~np.isnan(day.parts)

@@ -43,6 +43,10 @@ def test_at_rated_load_in_thirty_degrees_a_day_takes_a_day_of_life() -> None:
     assert found["load_hour_day_max"] == pytest.approx(1.0, abs=1e-5)
 
 
+def rises(square: np.ndarray, heat: thermal.Heat = HEAT) -> np.ndarray:
+    return thermal.oil_rises(thermal.ultimate_rises(square, heat), heat)
+
+
 def test_oil_follows_its_equation_quarter_hour_by_quarter_hour() -> None:
     rng = np.random.default_rng(1)
     day = rng.uniform(0.1, 1.7, 96)
@@ -52,13 +56,13 @@ def test_oil_follows_its_equation_quarter_hour_by_quarter_hour() -> None:
     for k in [*np.tile(day, 10), *day[:8]]:
         ultimate = 55.0 * ((k * k * 6.0 + 1) / 7.0) ** 0.8
         rise = ultimate + (rise - ultimate) * math.exp(-15 / 180)
-    assert thermal.oil_rises(square, HEAT)[0, 0] == pytest.approx(rise, rel=1e-6)
+    assert rises(square)[0, 0] == pytest.approx(rise, rel=1e-6)
 
 
 @pytest.mark.parametrize("oil_minutes", [1.0, 180.0, 5000.0])
 def test_oil_of_any_time_constant_settles_where_it_must(oil_minutes: float) -> None:
     heat = HEAT._replace(oil_minutes=np.array([oil_minutes]))
-    assert thermal.oil_rises(np.ones((1, 104)), heat)[0] == pytest.approx(np.full(104, 55.0), rel=1e-9)
+    assert rises(np.ones((1, 104)), heat)[0] == pytest.approx(np.full(104, 55.0), rel=1e-9)
 
 
 def test_a_measured_oil_rules_and_a_broken_gauge_does_not() -> None:
@@ -96,7 +100,8 @@ def test_an_ambient_is_good_for_two_hours_and_no_longer() -> None:
     assert last(info, cells)["life_day"] == pytest.approx(24 / 180_000 * 100, rel=1e-3)
     column = np.full((1, 20), np.nan)
     column[0, 19] = 30.0
-    spots = thermal.hot_spots(np.ones((1, 20)), np.full((1, 20), np.nan), column, HEAT)
+    load = np.ones((1, 20))
+    spots = thermal.hot_spots(load, rises(load), np.full((1, 20), np.nan), column, HEAT)
     assert np.isfinite(spots[0]).tolist() == [False] * 12 + [True] * 8
 
 

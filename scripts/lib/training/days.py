@@ -53,8 +53,9 @@ def _true_severities(world: World) -> Floats:
     v = _quarters(by_minute(world, world.v_true))
     u2 = _quarters(by_minute(world, np.nan_to_num(world.vuf)))
     f = _quarters(by_minute(world, world.hz_true))[:, None] / world.spec.hz
-    none = np.full(v.shape, np.nan)
-    return quality.severities(v, u2, np.broadcast_to(f, u2.shape), none)
+    phases = np.ascontiguousarray(np.swapaxes(v, 1, 2))
+    none = np.full(phases.shape, np.nan)
+    return np.swapaxes(quality.severities(phases, u2, np.broadcast_to(f, u2.shape), none), 1, 2)
 
 
 def _quarters(minutes: Floats) -> Floats:
@@ -67,7 +68,7 @@ def _days(truth: Floats, start: NDArray[np.int64], point: NDArray[np.int64]) -> 
     at = start[:, None] + np.arange(quality.DAY)
     severity = truth[np.clip(at, 0, len(truth) - 1), point[:, None]]
     severity[start < 0] = np.nan
-    return quality.day_index(severity)
+    return quality.day_index(np.swapaxes(severity, 1, 2))
 
 
 def _mean_before(truth: Floats, q: NDArray[np.int64], p: NDArray[np.int64], blind: NDArray[np.bool_]) -> Floats:

@@ -14,6 +14,7 @@ from remhart_adt.readings import CHANNEL_INDEX
 from remhart_adt.scoring.features import FEATURES, INDEX, SLOT_NAMES
 from remhart_adt.scoring.frequency import frequency_features
 from remhart_adt.scoring.history import slot_features
+from remhart_adt.scoring.masked import count, mean_of, only
 from remhart_adt.scoring.past import Past
 from remhart_adt.scoring.quality import line_unbalance
 from remhart_adt.scoring.windows import RAW, SLOT_US, Step, Windows, begins
@@ -155,17 +156,6 @@ def _sum_of_phases(x: F64) -> tuple[F64, F64]:
     return total, np.maximum(n, 1.0)
 
 
-def _count(use: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """How many along the last axis, which has at most `RAW` cells: one byte a count is several times as fast."""
-    counts: NDArray[np.uint8] = np.add.reduce(use.view(np.uint8), axis=-1, dtype=np.uint8)
-    return counts.astype(np.int64)
-
-
-def _only(x: F64, use: NDArray[np.bool_]) -> F64:
-    """`x` where it is used and 0 elsewhere. As a rule all of it is, and nothing is copied: not to be written to."""
-    return x if use.all() else np.where(use, x, 0.0)
-
-
 def _greatest(x: F64) -> F64:
     return np.fmax(np.fmax(x[:, 0], x[:, 1]), x[:, 2])
 
@@ -255,7 +245,7 @@ def _window(out: F64, windows: Windows, step: Step, past: Past, now: F64, twin: 
     gaps = seconds[:, 1:] - seconds[:, :-1]
     first = step.first
     recent = seconds >= -300.0
-    load = _masked_mean(i_max * i_max, recent)
+    load = _mean_where(i_max * i_max, recent)
     p_age = np.fmin.reduce(np.where(np.isnan(p), np.nan, -seconds), axis=1)
     missing = np.isnan(now[:, :_ELECTRICAL]).sum(1)
     _set(
@@ -264,7 +254,7 @@ def _window(out: F64, windows: Windows, step: Step, past: Past, now: F64, twin: 
         readings_seen=step.seen, missing_channels=missing, p_age_s=p_age,
         quarter_age_s=(step.time_us - step.slot * SLOT_US) / 1e6, p_step=p[:, -1] - p[:, -2],
         q_step=q[:, -1] - q[:, -2], load_5min=np.sqrt(load),
-        q_10min=_masked_mean(q, seconds >= -600.0), p_10min=_masked_mean(p, seconds >= -600.0),
+        q_10min=_mean_where(q, seconds >= -600.0), p_10min=_mean_where(p, seconds >= -600.0),
     )  # fmt: skip
     _distortion(out, x, twin)
 
@@ -275,28 +265,27 @@ def _distortion(out: F64, x: F64, twin: F64) -> None:
     v, i, p, q = x[:, _V], x[:, _I], x[:, _P], x[:, _Q]
     base = (twin[:, 0] * twin[:, 1])[:, None, None]
     square = ((v * i) ** 2 - p * p - q * q) / base**2
-    _phases(out, "distortion_square", _masked_mean(square, np.bool_(True)))
+    _phases(out, "distortion_square", _mean_where(square))
     total = _sum_of_phases(np.swapaxes(i**2, 1, 2))[0]
-    _set(out, i_square_mean16=_masked_mean(total, np.bool_(True)) / twin[:, 1] ** 2)
+    _set(out, i_square_mean16=_mean_where(total) / twin[:, 1] ** 2)
 
 
-def _masked_mean(x: F64, where: NDArray[np.bool_] | np.bool_) -> F64:
+def _mean_where(x: F64, where: NDArray[np.bool_] | None = None) -> F64:
     """Mean along the last axis of the cells that are there and chosen; NaN when none is."""
-    use = where & ~np.isnan(x)
-    n = _count(use)
-    return np.where(n > 0, _only(x, use).sum(-1) / np.maximum(n, 1), np.nan)
+    have = ~np.isnan(x)
+    return mean_of(x, have if where is None else where & have)
 
 
 def _stats(out: F64, x: F64, seconds: F64) -> None:
     """Mean, deviation, extremes and slope (per minute) of the series of `_STATS`, (m, series, readings)."""
     have = ~np.isnan(x)
-    n = _count(have)
+    n = count(have)
     some = np.maximum(n, 1)
-    mean = _only(x, have).sum(2) / some
-    away = _only(x - mean[:, :, None], have)
-    minutes = _only(seconds[:, None, :], have) / 60.0
+    mean = only(x, have).sum(2) / some
+    away = only(x - mean[:, :, None], have)
+    minutes = only(seconds[:, None, :], have) / 60.0
     t_mean = minutes.sum(2) / some
-    t_away = _only(minutes - t_mean[:, :, None], have)
+    t_away = only(minutes - t_mean[:, :, None], have)
     tt = (t_away * t_away).sum(2)
     columns = {
         "mean16": np.where(n > 0, mean, np.nan),
@@ -317,15 +306,15 @@ def _far(out: F64, windows: Windows, step: Step, past: Past, twin: F64) -> None:
     use = (v >= 0.9) & (v <= 1.1)
     if (step.seen < RAW).any():
         use &= ~np.isnan(past.seconds)[:, None, :]
-    n = _count(use)
+    n = count(use)
     some = np.maximum(n, 1)
-    total = _only(v, use).sum(2)
+    total = only(v, use).sum(2)
     mean = total / some
-    away = _only(v - mean[:, :, None], use)
+    away = only(v - mean[:, :, None], use)
     _phases(out, "v_mean128", np.where(n > 0, mean, np.nan))
     np.multiply(away, away, out=away)  # squared in place: nobody else reads it
     _phases(out, "v_std128", np.where(n > 1, np.sqrt(away.sum(2) / some), np.nan))
-    usual = (total - _only(v[:, :, -1], use[:, :, -1])) / np.maximum(n - use[:, :, -1], 1)
+    usual = (total - only(v[:, :, -1], use[:, :, -1])) / np.maximum(n - use[:, :, -1], 1)
     _sags(out, v[:, :, :-1], use[:, :, :-1], usual, past.seconds[:, :-1])
 
 
@@ -344,8 +333,8 @@ def _sags(out: F64, v: F64, use: NDArray[np.bool_], usual: F64, seconds: F64) ->
     level = (v[:, 0] + v[:, 1] + v[:, 2]) / 3
     whole = use[:, 0] & use[:, 1] & use[:, 2]
     pairs = whole[:, 1:] & whole[:, :-1]
-    change = _only(level[:, 1:] - level[:, :-1], pairs)
-    many = _count(pairs)
+    change = only(level[:, 1:] - level[:, :-1], pairs)
+    many = count(pairs)
     none = np.where(known, 0.0, np.nan)
     flicker = np.sqrt((change * change).sum(1) / np.maximum(many, 1))
     _set(

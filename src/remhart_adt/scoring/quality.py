@@ -23,6 +23,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from remhart_adt.scoring.masked import count
+
 __all__ = [
     "DAY",
     "LEAST",
@@ -62,6 +64,9 @@ _WITHIN: Final = 30.0
 _OUTSIDE: Final = 70.0
 _AT_ALLOWED: Final = 20.0
 _DEAD: Final = 0.05
+_LIMITS: Final = np.array([part.limit for part in PARTS])
+_ALLOWED: Final = np.array([part.allowed for part in PARTS])
+_WEIGHTS: Final = np.array([part.weight for part in PARTS])
 # A value at its limit is inside it; division leaves it a few units in the last place beyond.
 _LIMIT: Final = 1 + 1e-9
 
@@ -82,7 +87,7 @@ class Day:
     @property
     def hours_out(self) -> F64:
         """Time outside any limit, in hours; NaN without voltage."""
-        return np.where(np.isnan(self.parts[:, 0]), np.nan, self.out.sum(1) * 0.25)
+        return np.where(np.isnan(self.parts[:, 0]), np.nan, count(self.out) * 0.25)
 
 
 def line_unbalance(u: F64) -> F64:
@@ -97,17 +102,15 @@ def line_unbalance(u: F64) -> F64:
 
 
 def severities(v: F64, u2: F64, f: F64, thd: F64) -> F64:
-    """(m, k, 4) from window means: `v` (m, k, 3) and `f` (m, k) in p.u., `u2` (m, k) and `thd` (m, k, 3) in %."""
-    away = np.abs(v - 1)
-    measured = (
-        np.fmax(np.fmax(away[..., 0], away[..., 1]), away[..., 2]),
-        u2,
-        np.abs(f - 1),
-        np.fmax(np.fmax(thd[..., 0], thd[..., 1]), thd[..., 2]),
-    )
-    severity = np.stack([x / part.limit for x, part in zip(measured, PARTS, strict=True)], axis=-1)
-    severity[~live(np.fmax(np.fmax(v[..., 0], v[..., 1]), v[..., 2]))] = np.nan
-    return severity
+    """(m, 4, k) from window means: `v` (m, 3, k) and `f` (m, k) in p.u., `u2` (m, k) and `thd` (m, 3, k) in %."""
+    severity = np.empty((len(v), len(PARTS), v.shape[2]))
+    np.fmax.reduce(np.abs(v - 1), axis=1, out=severity[:, 0])
+    severity[:, 1] = u2
+    np.abs(f - 1, out=severity[:, 2])
+    np.fmax.reduce(thd, axis=1, out=severity[:, 3])
+    severity /= _LIMITS[:, None]
+    counts = live(np.fmax.reduce(v, axis=1))
+    return severity if counts.all() else np.where(counts[:, None], severity, np.nan)
 
 
 def live(highest: F64) -> NDArray[np.bool_]:
@@ -117,45 +120,48 @@ def live(highest: F64) -> NDArray[np.bool_]:
 
 
 def day_index(severity: F64) -> Day:
-    """The parts of m days from the severities (m, k, 4) of their windows."""
-    allowed = np.array([part.allowed for part in PARTS])
-    parts, share, edge, typical, n = _judge(np.ascontiguousarray(np.swapaxes(severity, 1, 2)), allowed)
+    """The parts of m days from the severities (m, 4, k) of their windows."""
     with np.errstate(invalid="ignore"):
-        out = np.asarray((severity > _LIMIT).any(2))
-    return Day(parts, share, edge, typical, out, n[:, 0])
+        outside = severity > _LIMIT
+    parts, share, edge, typical, n = _judge(np.ascontiguousarray(severity), outside, _ALLOWED)
+    return Day(parts, share, edge, typical, np.asarray(outside.any(1)), n[:, 0])
 
 
 def voltage_index(severity: F64) -> F64:
     """The voltage part (m, d) of each of d days, from the severities (m, d, k) of voltage alone."""
-    return _judge(severity, np.array(PARTS[0].allowed))[0]
+    with np.errstate(invalid="ignore"):
+        return _judge(severity, severity > _LIMIT, _ALLOWED[0])[0]
 
 
-def _judge(severity: F64, allowed: F64) -> tuple[F64, F64, F64, F64, NDArray[np.int64]]:
+def _judge(
+    severity: F64, outside: NDArray[np.bool_], allowed: F64 | np.float64
+) -> tuple[F64, F64, F64, F64, NDArray[np.int64]]:
     """Part index, share outside, q, median severity, and windows that count, along the last axis of `severity`."""
     ordered = np.sort(severity, axis=-1)  # NaN comes last
-    n = (~np.isnan(severity)).sum(-1)
-    with np.errstate(invalid="ignore"):
-        outside = (severity > _LIMIT).sum(-1)
+    n = count(~np.isnan(severity))
     some = np.maximum(n, 1)
     spared = np.floor(allowed * n + 1e-9).astype(np.int64)
     flat = ordered.reshape(-1)
     start = np.arange(n.size).reshape(n.shape) * severity.shape[-1]
-    edge = flat[start + np.maximum(n - spared - 1, 0)]
-    middle = flat[start + some // 2]
-    share = outside / some
+    edge = flat.take(start + np.maximum(n - spared - 1, 0))
+    middle = flat.take(start + some // 2)
+    share = count(outside) / some
     parts = 100 - _WITHIN * np.minimum(edge, 1.0) - np.minimum(_OUTSIDE, _AT_ALLOWED * share / allowed)
-    known = [np.where(n >= LEAST, x, np.nan) for x in (parts, share, edge, middle)]
-    return known[0], known[1], known[2], known[3], n
+    few = n < LEAST
+    if few.any():
+        for known in (parts, share, edge, middle):
+            known[few] = np.nan
+    return parts, share, edge, middle, n
 
 
 def total(parts: F64) -> F64:
     """The index (m,) of part indices (m, 4); NaN where voltage does not count."""
     have = ~np.isnan(parts)
-    weight = np.where(have, [part.weight for part in PARTS], 0.0)
+    weight = np.where(have, _WEIGHTS, 0.0)
     weighted = weight * np.where(have, parts, 0.0)
     # Added one by one: the order of a library's sum is its own business.
     mean = (weighted[:, 0] + weighted[:, 1] + weighted[:, 2] + weighted[:, 3]) / np.maximum(
         weight[:, 0] + weight[:, 1] + weight[:, 2] + weight[:, 3], 1e-9
     )
-    worst = np.fmin(np.fmin(parts[:, 0], parts[:, 1]), np.fmin(parts[:, 2], parts[:, 3]))
+    worst = np.fmin.reduce(parts, axis=1)
     return np.where(have[:, 0], (worst + mean) / 2, np.nan)

@@ -12,7 +12,21 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LEAST", "NORMAL_LIFE_H", "Heat", "aging", "hot_spots", "hourly", "life_used", "oil_rises", "over_day"]
+from remhart_adt.scoring.masked import count, only
+
+__all__ = [
+    "LEAST",
+    "NORMAL_LIFE_H",
+    "Heat",
+    "aging",
+    "filled_with_mean",
+    "hot_spots",
+    "hourly",
+    "life_used",
+    "oil_rises",
+    "over_day",
+    "ultimate_rises",
+]
 
 F64 = NDArray[np.float64]
 NORMAL_LIFE_H: Final = 180_000.0
@@ -45,72 +59,83 @@ def life_used(hot_spot: F64) -> F64:
     """Life used in 24 h in % of normal life, from the quarter hours (m, 96); those that are missing took part like the
     mean of the others. NaN when fewer than `LEAST` are there."""
     have = ~np.isnan(hot_spot)
-    n = have.sum(1)
-    mean = np.where(have, aging(np.where(have, hot_spot, 0.0)), 0.0).sum(1) / np.maximum(n, 1)
+    n = count(have)
+    mean = only(aging(hot_spot), have).sum(1) / np.maximum(n, 1)
     return np.where(n >= LEAST, mean * 24.0 / NORMAL_LIFE_H * 100.0, np.nan)
 
 
-def oil_rises(square: F64, heat: Heat) -> F64:
-    """Top-oil rise at the end of every quarter hour, (m, k) as `square`, the mean squared load, newest first.
+def ultimate_rises(square: F64, heat: Heat) -> F64:
+    """Top-oil rise that every quarter hour's load would end at, (m, k) as `square`, its mean square, all there."""
+    ratio = heat.loss_ratio[:, None]
+    return heat.oil_rise[:, None] * np.exp(heat.n[:, None] * np.log((square * ratio + 1) / (ratio + 1)))
+
+
+def filled_with_mean(square: F64) -> F64:
+    """Quarter hours (m, k) without a current take part like the mean of the others; no load when there is none."""
+    have = ~np.isnan(square)
+    if have.all():
+        return square
+    n = np.maximum(count(have), 1)
+    return np.where(have, square, (only(square, have).sum(1) / n)[:, None])
+
+
+def oil_rises(ultimate: F64, heat: Heat) -> F64:
+    """Top-oil rise at the end of every quarter hour, (m, k) as `ultimate`, newest first.
 
     The rise before the oldest quarter hour is not known: it is taken to be that of the same time of the next day.
-    Quarter hours without a current take part like the mean of the others.
     """
-    have = ~np.isnan(square)
-    mean = np.where(have, square, 0.0).sum(1) / np.maximum(have.sum(1), 1)
-    oldest_first = np.ascontiguousarray(np.where(have, square, mean[:, None])[:, ::-1])
-    ratio = heat.loss_ratio[:, None]
-    share = (oldest_first * ratio + 1) / (ratio + 1)
-    ultimate = heat.oil_rise[:, None] * np.exp(heat.n[:, None] * np.log(share))
     step = np.minimum(15.0 / heat.oil_minutes, _FASTEST)[:, None]
-    k = np.arange(1, square.shape[1] + 1)
+    k = ultimate.shape[1]
+    growth, decay = np.exp(step * np.arange(1, k + 1)), np.exp(-step * np.arange(1, k + 1))
     # x_k = a x_(k-1) + (1 - a) u_k as a sum of positive terms, so that nothing cancels.
-    rise = np.cumsum(ultimate * np.exp(step * k), axis=1) * (1 - np.exp(-step)) * np.exp(-step * k)
-    day = min(_DAY, square.shape[1])
+    rise = np.cumsum(ultimate[:, ::-1] * growth, axis=1) * (1 - np.exp(-step)) * decay
+    day = min(_DAY, k)
     start = rise[:, day - 1] / (1 - np.exp(-step[:, 0] * day))
-    rise += start[:, None] * np.exp(-step * k)
+    rise += start[:, None] * decay
     return np.asarray(rise[:, ::-1])
 
 
-def hot_spots(square: F64, oil: F64, ambient: F64, heat: Heat) -> F64:
-    """Hot spot at the end of the last 96 quarter hours (m, 96), newest first, from columns (m, 96 or more).
+def hot_spots(square: F64, rise: F64, oil: F64, ambient: F64, heat: Heat) -> F64:
+    """Hot spot at the end of the last 96 quarter hours (m, 96), newest first, from columns (m, 96 or more) of which
+    `rise` is `oil_rises`.
 
     A measured top oil is believed unless it is above 160 degC or 15 K below ambient; without one the model's is taken.
     """
-    rise = oil_rises(square, heat)[:, :_DAY]
     ambient = _filled(np.where((ambient >= -60) & (ambient <= 70), ambient, np.nan))[:, :_DAY]
-    oil = oil[:, :_DAY]
+    oil, square = oil[:, :_DAY], square[:, :_DAY]
     good = (oil > -60) & (oil <= 160) & ~(oil < ambient - 15)
-    square = square[:, :_DAY]
     winding = heat.hot_spot_rise[:, None] * np.exp(heat.m[:, None] * np.log(np.maximum(square, 1e-18)))
-    return np.where(np.isnan(square), np.nan, np.where(good, oil, ambient + rise) + winding)
+    return np.where(good, oil, ambient + rise[:, :_DAY]) + winding
 
 
 def _filled(column: F64) -> F64:
     """Missing cells take the newest older one within two hours; newest first."""
-    out = column.copy()
-    if not np.isnan(out).any():
-        return out
+    missing = np.isnan(column)
+    # Whoever has no thermometer at all is not searched for one, nor whoever misses nothing.
+    some = np.flatnonzero(missing.any(1) & ~missing.all(1))
+    if not len(some):
+        return column
+    out, gaps = column.copy(), column[some]
     for back in range(1, _AMBIENT_SLOTS):
-        older = column[:, back:]
-        out[:, : older.shape[1]] = np.where(np.isnan(out[:, : older.shape[1]]), older, out[:, : older.shape[1]])
+        older = column[some, back:]
+        gaps[:, : older.shape[1]] = np.where(np.isnan(gaps[:, : older.shape[1]]), older, gaps[:, : older.shape[1]])
+    out[some] = gaps
     return out
 
 
 def hourly(column: F64) -> F64:
-    """Means of every four consecutive cells of which three are there, (m, k) -> (m, k - 3)."""
+    """Means of every four consecutive cells of which three are there, (..., k) -> (..., k - 3)."""
     have = ~np.isnan(column)
-    filled = np.where(have, column, 0.0)
-    k = column.shape[1] - 3
+    filled = only(column, have)
+    k = column.shape[-1] - 3
     one = have.view(np.uint8)
-    n = one[:, :k] + one[:, 1 : k + 1] + one[:, 2 : k + 2] + one[:, 3:]
-    total = filled[:, :k] + filled[:, 1 : k + 1] + filled[:, 2 : k + 2] + filled[:, 3:]
+    n = one[..., :k] + one[..., 1 : k + 1] + one[..., 2 : k + 2] + one[..., 3:]
+    total = filled[..., :k] + filled[..., 1 : k + 1] + filled[..., 2 : k + 2] + filled[..., 3:]
     return np.where(n >= 3, total / np.maximum(n, 1), np.nan)
 
 
 def over_day(column: F64) -> tuple[F64, F64]:
     """Highest cell and how many cells ago the newest such one lies; NaN where there is none."""
-    have = ~np.isnan(column)
-    some = have.any(1)
-    filled = np.where(have, column, -np.inf)
-    return np.where(some, filled.max(1), np.nan), np.where(some, filled.argmax(1).astype(np.float64), np.nan)
+    highest = np.fmax.reduce(column, axis=1)
+    age = (column == highest[:, None]).argmax(1).astype(np.float64)
+    return highest, np.where(np.isnan(highest), np.nan, age)
