@@ -65,28 +65,30 @@ class Frequency:
         kicks = (self._rng.standard_normal(n * inner) * (g.noise * math.sqrt(dt))).tolist()
         out = np.empty(n)
         w, governor, agc, wander = self._w, self._governor, self._agc, self._wander
-        lost, schedule, k = self._lost, self._schedule, 0
+        lost, schedule, to_schedule, to_trip = self._lost, self._schedule, self._to_schedule, self._to_trip
+        # Millions of turns: nothing is looked up in an object inside.
         fade, replace = math.exp(-dt / _SCHEDULE_FADE_S), math.exp(-dt / _REPLACED_S)
+        reverting, dead, damping, droop, integral = _NOISE_RATE, _DEAD_BAND, g.damping, g.droop, g.integral
+        governing, masses = dt / g.governor_s, 2 * g.inertia
         for step in range(n):
-            for _ in range(inner):
-                wander += kicks[k] - _NOISE_RATE * wander * dt
-                k += 1
+            for kick in kicks[step * inner : step * inner + inner]:
+                wander += kick - reverting * wander * dt
                 lost *= replace
                 schedule *= fade
-                self._to_schedule -= dt
-                self._to_trip -= dt
-                if self._to_schedule <= 0:
-                    self._to_schedule += _SCHEDULE_S
+                to_schedule -= dt
+                to_trip -= dt
+                if to_schedule <= 0:
+                    to_schedule += _SCHEDULE_S
                     schedule = float(self._events.normal(0, g.schedule))
-                if self._to_trip <= 0:
-                    self._to_trip += float(self._events.exponential(86400 / g.trips_per_day))
+                if to_trip <= 0:
+                    to_trip += float(self._events.exponential(86400 / g.trips_per_day))
                     sign = -1.0 if self._events.random() < 0.8 else 1.0
                     lost += sign * float(self._events.uniform(*g.trip))
-                felt = 0.0 if abs(w) < _DEAD_BAND else w - math.copysign(_DEAD_BAND, w)
-                governor += dt / g.governor_s * (-felt / g.droop - governor)
-                agc -= g.integral * w / g.droop * dt
-                w += dt * (governor + agc + wander + lost + schedule - g.damping * w) / (2 * g.inertia)
+                felt = w - dead if w >= dead else w + dead if w <= -dead else 0.0
+                governor += governing * (-felt / droop - governor)
+                agc -= integral * w / droop * dt
+                w += dt * (governor + agc + wander + lost + schedule - damping * w) / masses
             out[step] = w
         self._w, self._governor, self._agc, self._wander = w, governor, agc, wander
-        self._lost, self._schedule = lost, schedule
+        self._lost, self._schedule, self._to_schedule, self._to_trip = lost, schedule, to_schedule, to_trip
         return self._hz * (1 + out)
