@@ -1,7 +1,8 @@
 # Two commands set this project up: `make demo` and `make test`. Everything lands in .venv and tools/node/node_modules.
 PYTHON ?= python3
 VENV := .venv
-PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
+# Thousands of modules are never imported: those that are get compiled when they are.
+INSTALL := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet install --no-compile -c constraints.txt
 
 # The demo and the tests start hundreds of processes: none shall compile the package anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -21,11 +22,11 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed-demo: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(PIP) install -c constraints.txt -e '.[sync,local,simulate,observe]'
+	$(INSTALL) -e '.[sync,local,simulate,observe]'
 	touch $@
 
 $(VENV)/.installed-test: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(PIP) install -c constraints.txt -e '.[dev,train,stock]'
+	$(INSTALL) -e '.[dev,train,stock]'
 	touch $@ $(VENV)/.installed-demo
 
 clean:

@@ -153,6 +153,35 @@ def test_risk_never_falls_when_the_whole_past_was_higher(kind: str) -> None:
     assert (np.diff(scores) >= -1.2e-7).all()
 
 
+@pytest.mark.parametrize("kind", ["transformer", "load"])
+def test_nothing_is_said_to_come_where_nothing_ever_flowed(kind: str) -> None:
+    engine = Engine.load()
+    info = PointInfo("x", 230.0, 50.0, 100.0, kind=kind)
+    times = minutes(27 * 60)
+    cells = values(info, times)
+    cells[:, C["i_a"] : C["q_c"] + 1] = 0.0
+    answer = engine.process(Windows([info]), batch(["x"], np.zeros(len(times)), times, cells)).models["overload_risk"]
+    assert answer.outputs["maxLoading"][-60:].max() < 0.02
+    assert answer.outputs["riskScore"][-60:].max() < 0.001
+
+
+@pytest.mark.parametrize("kind", ["transformer", "load"])
+def test_a_gap_in_the_past_moves_the_loading_to_come_by_little(kind: str) -> None:
+    """Two hours of yesterday missing: no mean ramp of the day, nothing of the hour to come a day ago."""
+    engine = Engine.load()
+    info = PointInfo("x", 230.0, 50.0, 100.0, kind=kind)
+    times = minutes(27 * 60)
+    cells = values(info, times, load=0.8)
+    there = (times < times[-1] - 24 * 60 * MINUTE_US) | (times > times[-1] - 22 * 60 * MINUTE_US)
+    said = []
+    for keep in (np.ones(len(times), bool), there):
+        batched = batch(["x"], np.zeros(keep.sum()), times[keep], cells[keep])
+        answer = engine.process(Windows([info]), batched).models["overload_risk"]
+        said.append(answer.outputs["maxLoading"][-1])
+    assert 0.4 < said[0] < 0.9
+    assert said[1] == pytest.approx(said[0], abs=0.05)
+
+
 @pytest.mark.parametrize("name", [n for n in NAMES if ENTRIES[n].scope == "point"])
 def test_both_continents_get_the_same_per_unit_answer(name: str) -> None:
     engine = Engine.load()

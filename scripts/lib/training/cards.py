@@ -27,8 +27,8 @@ _FRESH = (
 )
 _LATER = (
     "These feeders were drawn after every model was finished, unlike in size, length, customers and network to the "
-    "others. No recipe was changed after them but energy_loss's, and what the limits say; all models were learned and "
-    "judged anew, with the same recipes, when homes and businesses took the standard load profiles."
+    "others. No recipe was changed after them but energy_loss's, overload_risk's (for a measured transformer), and "
+    "what the limits say; all were learned and judged anew when homes and businesses took the standard load profiles."
 )
 _AGAIN = ", because a first figure was not clear of zero in the life before"
 _SIMULATED = "Simulated with OpenDSS on this project's feeders"

@@ -17,7 +17,7 @@ import numpy as np
 from training.plans import LATER_FEEDERS, LEARN_FEEDERS, Split
 from training.recipe import Data
 from training.samples import Samples, join
-from training.sets import SETS, WorldSet
+from training.sets import SETS, WorldSet, rows_of_job
 
 __all__ = ["TestSets", "cached", "later_sets", "learning_data", "test_sets"]
 
@@ -30,18 +30,12 @@ _LATER: Final = 100
 _Job = tuple[WorldSet, Any]
 
 
-def _work(job: _Job) -> dict[str, Any]:
-    np.seterr(all="ignore")
-    made, plan = job
-    return made.rows(plan)
-
-
 def _run(jobs: Sequence[_Job], workers: int, what: str) -> list[dict[str, Any]]:
     """Results in the order of the jobs; fresh processes, so that no engine state is shared."""
     started = time.monotonic()
     out = []
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        for k, result in enumerate(pool.map(_work, jobs), 1):
+        for k, result in enumerate(pool.map(rows_of_job, jobs), 1):
             out.append(result)
             name, seconds = jobs[k - 1][0].name, time.monotonic() - started
             print(f"  {what}: {k}/{len(jobs)} worlds ({name}), {seconds:.0f} s", file=sys.stderr, flush=True)

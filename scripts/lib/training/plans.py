@@ -1,7 +1,8 @@
 """Which worlds are for learning, calibrating and judging. `terrace` is never learned from; no test week is either.
 `LATER_FEEDERS` were drawn when all models were finished, the last two a day after the first. Nothing but words was
-changed in a recipe after it was judged on them, but for energy_loss, which was learned anew after the first two. All
-were learned and judged anew, with the same recipes, when homes and businesses took the standard load profiles."""
+changed in a recipe after it was judged on them, but for energy_loss, which was learned anew after the first two, and
+overload_risk, for what a measured transformer showed. All were learned and judged anew, with the same recipes, when
+homes and businesses took the standard load profiles."""
 
 from __future__ import annotations
 

@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 from remhart_adt.scoring.engine import Engine
 from remhart_adt.scoring.features import INDEX
 from remhart_adt.scoring.windows import Windows
-from training.recipes.voltage_anomaly import VoltageAnomaly
 from training.table import batches
 from training.world import World
 
-__all__ = ["STREAM", "Stream", "stream"]
+__all__ = ["PHASED", "STREAM", "Stream", "stream"]
 
-STREAM: Final = VoltageAnomaly.inputs
+PHASED: Final = ("residual", "residual_z", "v", "v_lag1", "v_mean128", "v_std128", "v_spread", "v_step", "source_sigma")
+_SINGLE = ("p_step", "q_step", "p_total", "p_total_mean16", "p_total_std16", "gap_s", "window_span_s", "q_total",
+           "q_total_mean16", "readings_seen")  # fmt: skip
+# What is kept of a stream: what voltage_anomaly looks at.
+STREAM: Final = (*(f"{name}_{x}" for name in PHASED for x in "abc"), *_SINGLE)
 _HOUR_US = 3_600_000_000
 
 

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from remhart_adt.readings import CHANNEL_INDEX
 from remhart_adt.scoring.engine import Engine
 from remhart_adt.scoring.feeder import Missing, feeder_features
-from remhart_adt.scoring.types import Thermal
 from remhart_adt.scoring.windows import Windows
 from training.table import batches
-from training.world import World, thin
+from training.world import World
 
-__all__ = ["Samples", "by_minute", "feeder_rows", "integrate", "join", "overload_rows", "point_rows"]
+__all__ = ["Samples", "by_minute", "feeder_rows", "join", "point_rows"]
 
 Floats = NDArray[np.float64]
 _DAY_US: Final = 86_400_000_000
@@ -140,77 +138,3 @@ def feeder_rows(world: World, every_min: int, seed: int) -> Samples:
         truth.append(float(loss[minute]))
         block.append(minute // 1440)
     return Samples(np.array(rows, np.float32), {"loss_w": np.array(truth)}, np.array(block, np.int64))
-
-
-def overload_rows(world: World, seed: int, every_min: int = 10, read_min: int = 1) -> Samples:
-    """The world's currents under other ratings, as transformers and lines, with the hottest spot and the highest load
-    of the next 60 minutes as truth (IEEE C57.91 integrated minute by minute over the noise-free current). Rows are
-    `every_min` minutes apart; meters read every `read_min`."""
-    rng = np.random.default_rng(seed)
-    p_n = len(world.infos)
-    rated_true = np.array([i.rated_a or np.nan for i in world.infos])
-    amps = by_minute(world, world.k_true) * rated_true
-    peak = np.quantile(amps, 0.995, axis=0)
-    rated = peak / np.exp(rng.uniform(np.log(0.35), np.log(1.7), p_n))
-    heat = Thermal(loss_ratio=float(rng.uniform(3.5, 9)), oil_minutes=float(rng.uniform(120, 240)))
-    transformer = rng.random(p_n) < 0.65
-    infos = [
-        replace(info, rated_a=float(a), thermal=heat, kind="transformer" if t else "transmission_line")
-        for info, a, t in zip(world.infos, rated, transformer.tolist(), strict=True)
-    ]
-    k = amps / rated
-    air = by_minute(world, world.ambient) + rng.uniform(-5, 12)
-    oil, hot = integrate(heat, k, air)
-    minute_of = np.minimum((world.time_us - world.plan.start_us) // _MINUTE_US, len(k) - 1)
-    measured_oil = transformer & (rng.random(p_n) < 0.5)
-    values = world.values.copy()
-    values[:, :, _OIL] = np.nan
-    values[:, :, _OIL + 1] = np.where(transformer, np.round(air[minute_of], 1)[:, None], np.nan)
-    values[:, measured_oil, _OIL] = np.round(
-        oil[minute_of][:, measured_oil] + rng.normal(0, 0.5, measured_oil.sum()), 1
-    )
-    ahead_hot, ahead_k = _ahead_max(hot, 60), _ahead_max(k, 60)
-    engine, windows = Engine([]), Windows(infos)
-    xs, ts, ps = [], [], []
-    other = replace(world, values=values, infos=infos)
-    if read_min > 1:
-        other = thin(other, read_min)
-        minute_of = np.minimum((other.time_us - world.plan.start_us) // _MINUTE_US, len(k) - 1)
-    keep = np.zeros(len(other.time_us), bool)
-    keep[other.minute[26 * 60 // read_min :: max(1, every_min // read_min)]] = True
-    for batch, t, p in batches(other):
-        prepared = engine.prepare(windows, batch, keep[t])
-        xs.append(prepared.features)
-        ts.append(t[prepared.index])
-        ps.append(p[prepared.index])
-    x, t, p = np.concatenate(xs), np.concatenate(ts), np.concatenate(ps)
-    at = minute_of[t]
-    y = {
-        "hot": ahead_hot[at, p],
-        "load": ahead_k[at, p],
-        "transformer": transformer[p].astype(float),
-        "point": p.astype(float),
-    }
-    samples = Samples(x, y, (other.time_us[t] - world.plan.start_us) // _DAY_US)
-    return samples.take(np.isfinite(y["load"]))
-
-
-def integrate(heat: Thermal, k: Floats, air: Floats) -> tuple[Floats, Floats]:
-    """Top oil and hot spot (degC), minute by minute, starting settled at the first hour's load."""
-    ultimate = heat.oil_rise * ((k**2 * heat.loss_ratio + 1) / (heat.loss_ratio + 1)) ** heat.n
-    winding_end = heat.hot_spot_rise * k ** (2 * heat.m)
-    a, b = np.exp(-1 / heat.oil_minutes), np.exp(-1 / heat.winding_minutes)
-    oil, winding = np.empty_like(k), np.empty_like(k)
-    x, y = ultimate[:60].mean(0), winding_end[:60].mean(0)
-    for t in range(len(k)):
-        x = ultimate[t] + (x - ultimate[t]) * a
-        y = winding_end[t] + (y - winding_end[t]) * b
-        oil[t], winding[t] = x, y
-    return air[:, None] + oil, air[:, None] + oil + winding
-
-
-def _ahead_max(series: Floats, minutes: int) -> Floats:
-    """Highest value of the next `minutes`; NaN where the series ends before."""
-    out = np.full_like(series, np.nan)
-    out[: len(series) - minutes] = sliding_window_view(series[1:], minutes, axis=0).max(-1)
-    return out

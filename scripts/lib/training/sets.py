@@ -6,19 +6,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
+
 from training import balance_set, dispatch_set, flexible_set, plans, sag_set, stability_set
 from training.days import quality_rows
 from training.flow_set import flow, flow_rows
 from training.frequency_set import FrequencyPlan, frequency, frequency_rows
 from training.harmonics_set import harmonic_rows, harmonics
+from training.heat_set import overload_rows
 from training.plans import Split
 from training.quiet import STREAM, stream
-from training.samples import feeder_rows, join, overload_rows, point_rows
+from training.samples import feeder_rows, join, point_rows
 from training.stress_set import split as stress_split
 from training.stress_set import stress_rows
 from training.world import WorldPlan, build, thin
 
-__all__ = ["SETS", "WorldSet"]
+__all__ = ["SETS", "WorldSet", "rows_of_job"]
 
 
 @dataclass(frozen=True)
@@ -74,3 +77,10 @@ SETS: Final = (
     WorldSet("sag", ("sag",), sag_set.rows, sag_set.split),
     WorldSet("flexible", ("flexible",), flexible_set.flexible_rows, flexible_set.split),
 )
+
+
+def rows_of_job(job: tuple[WorldSet, Any]) -> dict[str, Any]:
+    """The rows of one plan of a set. Processes that make worlds run this; they need nothing that learns."""
+    np.seterr(all="ignore")
+    made, plan = job
+    return made.rows(plan)

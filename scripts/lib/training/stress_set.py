@@ -19,8 +19,9 @@ from remhart_adt.scoring import stress
 from remhart_adt.scoring.types import Thermal
 from remhart_adt.scoring.windows import SLOT_US
 from remhart_adt.simulate.weather import OrnsteinUhlenbeck
+from training.heat_set import integrate
 from training.plans import LEARN_FEEDERS, SEED, TEST_FEEDER, Split
-from training.samples import Samples, by_minute, integrate, join
+from training.samples import Samples, by_minute, join
 from training.table import features_at
 from training.world import World, WorldPlan, build, thin
 

@@ -16,12 +16,10 @@ from numpy.typing import NDArray
 from remhart_adt.scoring.features import INDEX
 from training.expr import Expr, Inputs, ModelFunction, concat, forest, knots, where
 from training.faults import FAULTS
+from training.quiet import PHASED, STREAM
 from training.recipe import Data, Judged, Runner, boost, compare, output
 from training.samples import Samples
 
-_PHASED = ("residual", "residual_z", "v", "v_lag1", "v_mean128", "v_std128", "v_spread", "v_step", "source_sigma")
-_SINGLE = ("p_step", "q_step", "p_total", "p_total_mean16", "p_total_std16", "gap_s", "window_span_s", "q_total",
-           "q_total_mean16", "readings_seen")  # fmt: skip
 # A fault that moves no voltage by this much (p.u.) is not called one: it is below what class 0.2 meters and the
 # unexplained part of normal voltage allow.
 _VISIBLE = 0.015
@@ -42,7 +40,7 @@ class VoltageAnomaly:
         "or swapped sensors, open conductors, sags. Truth: injected faults that move a phase by at least 1.5 %."
     )
     baseline = "largest residual over three sigma of the point's own source model"
-    inputs = (*(f"{name}_{x}" for name in _PHASED for x in "abc"), *_SINGLE)
+    inputs = STREAM
     outputs = (
         output("anomalyDetected", "boolean", "score beyond the threshold that keeps fault-free worlds quiet"),
         output("anomalyScore", "double", "forest's probability of a fault", range=(0, 1)),
@@ -76,10 +74,10 @@ class VoltageAnomaly:
     def _columns(self, i: Inputs) -> Expr:
         """Phase-symmetric: which phase is odd must not matter to the forest."""
         # Three phases beside each other, so that each step is one for all.
-        phased = i[[f"{name}_{x}" for name in _PHASED for x in "abc"]].nan_to(0.0)
+        phased = i[[f"{name}_{x}" for name in PHASED for x in "abc"]].nan_to(0.0)
         v = phased.take(_phases("v", "v"))
         groups = concat([phased, v - phased.take(_phases("v_lag1", "v_mean128"))])
-        named = (*_PHASED, "lag", "far")
+        named = (*PHASED, "lag", "far")
         size = groups.abs()
         made = {"high": groups.highs(3), "low": groups.lows(3), "mean": groups.sums(3) / 3.0,
                 "size": size.highs(3), "least": size.lows(3)}  # fmt: skip
@@ -178,8 +176,8 @@ class VoltageAnomaly:
 
 
 def _phases(*names: str) -> list[int]:
-    """Where the three phases of these stand among all of `_PHASED`."""
-    return [3 * _PHASED.index(name) + k for name in names for k in range(3)]
+    """Where the three phases of these stand among all of `PHASED`."""
+    return [3 * PHASED.index(name) + k for name in names for k in range(3)]
 
 
 def average_precision(truth: NDArray[np.bool_], score: NDArray[Any]) -> float:
