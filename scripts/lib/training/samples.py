@@ -9,7 +9,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from remhart_adt.readings import CHANNEL_INDEX
 from remhart_adt.scoring.engine import Engine
 from remhart_adt.scoring.feeder import Missing, feeder_features
 from remhart_adt.scoring.windows import Windows
@@ -21,7 +20,6 @@ __all__ = ["Samples", "by_minute", "feeder_rows", "join", "point_rows"]
 Floats = NDArray[np.float64]
 _DAY_US: Final = 86_400_000_000
 _MINUTE_US: Final = 60_000_000
-_OIL: Final = CHANNEL_INDEX["oil_temp"]
 
 
 @dataclass

@@ -23,6 +23,7 @@ __all__ = ["slot_features"]
 
 F64 = NDArray[np.float64]
 _S: Final = {name: i for i, name in enumerate(SHORT_COLUMNS)}
+_VPQ: Final = np.array([_S[f"{name}_{x}"] for name in "vpq" for x in "abc"])
 _V, _P, _THD = (slice(_S[f"{name}_a"], _S[f"{name}_c"] + 1) for name in ("v", "p", "thdv"))
 _DAY: Final = 96
 _WEEK: Final = 7 * _DAY
@@ -30,7 +31,7 @@ _DAY_S: Final = 86_400.0
 # Share of a day that must be present before its statistics are used: an hour may be missing.
 _DAY_SHARE: Final = 92
 _FIT_SLOTS: Final = 8
-# The quarter hours that stand for now and an hour later, a day before.
+# The hour to come, a day ago: 93 to 96 quarter hours back.
 _COMING: Final = slice(92, 96)
 # The same quarter hour on seven days, for each horizon; where it stands in a week that begins with the newest.
 _SAME: Final = ("p_same_15min", "p_same_1h", "p_same_24h")
@@ -66,6 +67,9 @@ _P_LAGS, _Q_LAGS = _block(*(f"p_lag{k}" for k in LAGS_P)), _block(*(f"q_lag{k}" 
 _SAMES, _DAY_PARTS = _block(*_SAME), _block(*_PARTS_OF_DAY)
 _FIT: Final = _of_phases("source_e", "source_zp", "source_zq", "source_sigma")
 _V_LAG, _PHASES = _of_phases("v_lag1"), _of_phases("p_lag1", "p_low", "p_rise")
+_LEVELS: Final = _block("p_day_mean", "p_day_std", "p_day_max", "p_day_min")
+_LOADS: Final = _block("load_next_yesterday", "load_hour", "load_day_max")
+_ENDS: Final = _block("v_day_low", "v_day_high", "v_day_low_mean", "v_day_high_mean")
 _CLOCK: Final = _block("hour_sin", "hour_cos", "week_sin", "week_cos")
 _QUALITY: Final = _block(
     *(f"quality_{what}{part.name}" for what in ("", "edge_", "typical_", "share_") for part in quality.PARTS)
@@ -147,9 +151,6 @@ def _load_shape(out: F64, p: F64, have: NDArray[np.bool_], slots: NDArray[np.int
     _set(out, slots_day=slots / _DAY, p_over_yesterday=moved / 4)
 
 
-_LEVELS: Final = _block("p_day_mean", "p_day_std", "p_day_max", "p_day_min")
-
-
 def _seasonal(stack: F64) -> F64:
     """Mean of those days (..., k) that are there; NaN when none is."""
     return masked.mean_of(stack, ~np.isnan(stack))
@@ -183,9 +184,6 @@ def _thermal(out: F64, square: F64, short: F64, heat: stress.Heat) -> None:
         ambient_mean=newest, slots_current=masked.count(have[:, :_DAY]), hot_spot_day_max=hottest,
         hot_spot_day_age=age / 4, life_day=stress.life_used(spots),
     )  # fmt: skip
-
-
-_LOADS: Final = _block("load_next_yesterday", "load_hour", "load_day_max")
 
 
 def _source_fit(out: F64, short: F64, vn: F64, current: F64) -> None:
@@ -223,9 +221,6 @@ def _source_fit(out: F64, short: F64, vn: F64, current: F64) -> None:
     few = n < _FIT_SLOTS
     out[:, _FIT] = (np.where(few[:, None], np.nan, fit) if few.any() else fit).reshape(m, -1)
     _set(out, slots_line=n.max(1))
-
-
-_VPQ: Final = np.array([_S[f"{name}_{x}"] for name in "vpq" for x in "abc"])
 
 
 def _calendar(out: F64, slot: NDArray[np.int64], utc: F64) -> None:
@@ -301,9 +296,6 @@ def _quality(out: F64, short: F64, vn: F64, hz: F64) -> None:
         quality_hours_out=day.hours_out, quality_windows=day.windows,
         quality_age_out=np.where(known, age, np.nan), v_hour_low=lately[:, 0], v_hour_high=lately[:, 1],
     )  # fmt: skip
-
-
-_ENDS: Final = _block("v_day_low", "v_day_high", "v_day_low_mean", "v_day_high_mean")
 
 
 def _quality_before(out: F64, v: F64) -> None:

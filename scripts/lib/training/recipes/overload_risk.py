@@ -56,7 +56,7 @@ class OverloadRisk:
         "Knows no switching plans: a transfer of load in the coming hour is not foreseen.",
         "On a measured transformer, logged every 15 minutes, maxLoading is 0.01 p.u. worse than the load held.",
         "That is no blind test: it was 0.105 p.u. off there (now 0.050) before gaps and groups were learned from.",
-        "Large groups of customers are learned from sums of 8 to 256 small services on different days.",
+        "Learned from and judged on groups of customers too: a third of the points are sums of 8 to 256 services.",
         "The published design names a support vector machine; monotone trees keep risk from falling with current.",
         "Thermal constants are those the twin declares, else typical ones of an ONAN unit.",
     )
